@@ -1,0 +1,1 @@
+"""Podium: benchmarks for speech and language systems."""

@@ -1,0 +1,1 @@
+"""The engine: what is true of every task."""

@@ -1,0 +1,71 @@
+"""The capabilities a model can have, one Protocol each, and what every adapter may say of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, get_args, get_type_hints, runtime_checkable
+
+from .audio import Audio
+from .task import Outcome, Request, Response, Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One sample that an adapter could not answer, returned in its place in the batch."""
+
+    outcome: Outcome
+    message: str
+
+
+@runtime_checkable
+class Transcribes(Protocol):
+    """Audio in, text out."""
+
+    def transcribe(self, batch: Sequence[Audio]) -> Sequence[Transcript | Failure]:
+        """One transcript (or failure) an audio, in order."""
+        ...
+
+
+class Adapter:
+    """What the engine may ask of any adapter; a capability's method is all that it must have.
+
+    An adapter never times, batches, retries, resamples, or catches what it cannot mend. It marks
+    the parts of its work with `timing.stage("features")`, `stage("model")`, `stage("detokenise")`
+    where its library lets it; what it does not mark counts as `model`.
+    """
+
+    sampling_rate: ClassVar[int | None] = None
+    """Rate, in Hz, at which audio is handed over (mono float32); None for adapters without audio."""
+    batched: ClassVar[bool] = False
+    """Whether a batch is computed together, padded; False where the library takes one at a time."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """What the signature must carry: model id, revision or weights hash, precision, decoding."""
+        return {}
+
+    def close(self) -> None:
+        """Release processes, connections and memory; called once, also after a failure."""
+
+
+def method_of(capability: type) -> str:
+    """The name of a capability's one method: `Transcribes` -> "transcribe"."""
+    names = [n for n, v in vars(capability).items() if callable(v) and not n.startswith("_")]
+    if len(names) != 1:
+        raise TypeError(f"{capability.__name__} must have exactly one public method, has {names}")
+    return names[0]
+
+
+def _hints(capability: type) -> dict[str, Any]:
+    return get_type_hints(getattr(capability, method_of(capability)))
+
+
+def request_type(capability: type) -> type[Request]:
+    """The request class that a capability takes: `Transcribes` -> `Audio`."""
+    return get_args(_hints(capability)["batch"])[0]
+
+
+def response_type(capability: type) -> type[Response]:
+    """The response class that a capability gives: `Transcribes` -> `Transcript`."""
+    (item,) = get_args(_hints(capability)["return"])
+    return next(t for t in (get_args(item) or (item,)) if t is not Failure)

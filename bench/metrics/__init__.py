@@ -1,0 +1,1 @@
+"""One file a metric: per-sample sufficient statistics, and a score from their sum."""

@@ -1,0 +1,41 @@
+"""The shape every metric has: a fixed row of numbers a sample, and a value of the summed rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = tuple[float, ...]
+Array = NDArray[np.float64]
+
+
+class Metric(ABC):
+    """Sufficient statistics and the score that follows from their sum.
+
+    Nothing else in the suite knows how a metric is averaged, resampled, compared or sharded:
+    `statistics.py` does that once, for every metric. (The pattern is sacreBLEU's and MeetEval's.)
+    """
+
+    name: str
+    unit: ClassVar[str] = "ratio"
+    higher_is_better: ClassVar[bool] = False
+    columns: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def row(self, target: Any, answer: Any) -> Row:
+        """The statistics of one sample, in the order of `columns`."""
+
+    @abstractmethod
+    def worst(self, target: Any) -> Row:
+        """The statistics of a missing answer: those of the worst one."""
+
+    @abstractmethod
+    def value(self, sums: Array) -> Array:
+        """The score of summed rows, shape (..., len(columns)) -> (...); NaN where undefined."""
+
+    def signature(self) -> dict[str, str]:
+        """The choices that made this number, for the run's signature: rule, normaliser, hashes."""
+        return {}

@@ -1,0 +1,1 @@
+"""The boards, and what renders them."""

@@ -1,0 +1,1 @@
+"""Reference implementations of the systems, each an adapter made of adapters."""

@@ -1,0 +1,1 @@
+"""Open ASR: word error rate and speed of speech recognisers."""

@@ -1,0 +1,1 @@
+"""Verifiers of generated code, one file each."""
