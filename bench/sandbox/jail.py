@@ -123,7 +123,7 @@ class Jail:
             pass_fds=[fd],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=None,
+            stderr=self._errors,
             env={"PYTHONHASHSEED": "0", "PATH": os.defpath},
             cwd="/",
         )
@@ -243,6 +243,8 @@ def _bubblewrap(mode: str) -> tuple[str, ...]:
             command += ["--ro-bind", path, path]
     base = os.path.realpath(sys.base_prefix)
     if not Path(base).is_relative_to("/usr"):
+        for parent in reversed(Path(base).parents[:-1]):  # else as closed as a home folder is
+            command += ["--perms", "0755", "--dir", str(parent)]
         command += ["--ro-bind", base, base]
     command += ["--ro-bind", str(_INSIDE), "/jail/inside", "--dir", "/site", "--dir", "/tmp"]
     for name, path in _site_packages().items():

@@ -252,12 +252,17 @@ def main(wire_fd: int, channel_fd: int, page_fd: int) -> None:
     page = mmap.mmap(page_fd, mmap.PAGESIZE)
     os.close(page_fd)
     suite: Any = None
+    parts: dict[str, list[str]] = {}
     names: dict[str, Any] | None = None
     while True:
         try:
             action, *rest = wire.receive()
+            if action == "more":
+                parts.setdefault(rest[0], []).append(rest[1])
+                continue
             if action == "suite":
-                suite = suites.make(rest[0])
+                suite = suites.make(rest[0] | parts)
+                parts = {}
                 wire.send(["ready", len(suite), suite.problem])
                 continue
             start, stop, fresh = rest
