@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .codec import Handle, Unanswerable
-
 RELATIVE = 1e-7  # numpy.testing.assert_allclose's own
 FLOAT_TOLERANCE = 1e-6  # where floats are expected and the problem names no tolerance
 
@@ -123,9 +121,3 @@ RULES = {
     "digit_distance": Rule(digit_distance, needs_input=True),
     "root": Rule(root, needs_input=True),
 }
-
-
-def refuse_handles(value: Any) -> None:
-    """Raise `Unanswerable` for an answer that did not cross."""
-    if isinstance(value, Handle):
-        raise Unanswerable("the answer has no plain form")

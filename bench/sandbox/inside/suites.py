@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from .codec import decode, encode
+from .codec import Handle, decode, encode
 from .compare import RULES
 
 __all__ = ["Calls", "Units", "deque", "make"]
@@ -51,7 +51,8 @@ class Calls:
 
 def _settled(value: Any) -> Any:
     """An iterator as the list of its items: it will be compared more than once."""
-    return list(value) if hasattr(value, "__next__") else value
+    iterates = not isinstance(value, Handle) and hasattr(value, "__next__")
+    return list(value) if iterates else value
 
 
 class Units:
