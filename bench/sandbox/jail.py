@@ -228,7 +228,8 @@ def plan() -> Plan:
 
 def _bubblewrap(mode: str) -> tuple[str, ...]:
     """bubblewrap's command line. Paths: see the module's text."""
-    command = ["bwrap", "--die-with-parent", "--new-session", "--clearenv"]
+    # --as-pid-1: the warm parent reaps, and no helper of bubblewrap is left for others to reap
+    command = ["bwrap", "--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
     command += ["--setenv", "PYTHONHASHSEED", "0", "--setenv", "OPENBLAS_NUM_THREADS", "1"]
     command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
