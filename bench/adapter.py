@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, get_args, get_type_hints, runtime_ch
 
 from .audio import Audio
 from .task import Outcome, Request, Response, Transcript
+from .text import Continuation, Generation, Prompt, Scored, Sentence, Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,33 @@ class Transcribes(Protocol):
 
     def transcribe(self, batch: Sequence[Audio]) -> Sequence[Transcript | Failure]:
         """One transcript (or failure) an audio, in order."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Text in, text out: continuation or chat."""
+
+    def generate(self, batch: Sequence[Prompt]) -> Sequence[Generation | Failure]:
+        """`prompt.n` continuations (or a failure) a prompt, in order."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """A sentence in one language to a sentence in another."""
+
+    def translate(self, batch: Sequence[Sentence]) -> Sequence[Translation | Failure]:
+        """One translation (or failure) a sentence, in order."""
+        ...
+
+
+@runtime_checkable
+class Likelihoods(Protocol):
+    """How probable a model finds a text."""
+
+    def log_likelihood(self, batch: Sequence[Continuation]) -> Sequence[Scored | Failure]:
+        """The log-probability (or a failure) of each text, in order."""
         ...
 
 
