@@ -42,6 +42,8 @@ class Request:
     """What a capability is given for one sample."""
 
     __slots__ = ()
+    unit: ClassVar[str] = "tokens"
+    """What `Size.input` counts: "seconds" for audio, "tokens" for text."""
 
     def prepare(self, sampling_rate: int | None) -> Self:
         """Make the request ready for a model (audio is decoded here, inside the `decode` stage).
@@ -49,6 +51,10 @@ class Request:
         Raises `BadInput` when the request cannot be made ready; that ends one sample, not the run.
         """
         return self
+
+    def size(self, planned: Size) -> Size:
+        """The size once prepared; a header may have been wrong or silent about it."""
+        return planned
 
     def fingerprint(self) -> str:
         """A short text that changes when the input changes; part of the content hash of a split."""
