@@ -163,7 +163,7 @@ def is_known(size: Size) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """What a batch computes for nothing. It adds, so a ratio over batches is never a mean of ratios.
+    """What a batch computes for nothing. It adds, so a ratio is never a mean of ratios.
 
     Source: arXiv 2503.05931 for the input and output ratios; quadratic terms weigh by attention.
     """
