@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +62,7 @@ class Normalizer:
         return f"<Normalizer {self.name}@{self.hash}>"
 
 
-@lru_cache(maxsize=None)
+@cache
 def normalizer(name: str) -> Normalizer:
     """The normaliser called `name`: `whisper-en`, `basic` or `none`.
 
