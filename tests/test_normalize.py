@@ -33,8 +33,8 @@ BRITISH = random.Random(0).sample(sorted(ENGLISH.standardize_spellings.mapping),
 PLAIN = ["the", "a", "x", "i", "he", "we", "went", "to", "house", "of", "all", "can", "won", "don",
          "t", "s", "let", "us", "is", "been", "gone", "done", "got"]  # fmt: skip
 FILLERS = ["hmm", "mm", "mhm", "mmm", "uh", "um", "uhm"]
-FIGURES = ["0", "1", "1s", "7", "12", "1,000", "3,4", "2.5", "10%", "%", "5%", "$", "$5", "£3", "¢5",
-           "$1,200.50", "€0.99", "$0.07", "3rd", "21", "st", "1st", "1960s", "4x4", "b2b", "007",
+FIGURES = ["0", "1", "1s", "7", "12", "1,000", "3,4", "2.5", "10%", "%", "5%", "$", "$5", "£3",
+           "¢5", "$1,200.50", "€0.99", "$0.07", "3rd", "21", "st", "1st", "1960s", "4x4", "b2b", "007",
            "1.", ".5", "5.", "1.2.3", "٣", "²", "½"]  # fmt: skip
 PHRASES = [
     "and a half", "one and a half", "double oh seven", "triple five", "point five", "per cent",
@@ -44,7 +44,7 @@ PHRASES = [
     "and um a half",
     "mr. smith", "st. john's", "u.s.a.", "e.g.", "[noise]", "(laughs)", "<unk>", "(a [b) c]", "()",
     "seven and a half and a half", "and, a. half", "twenty-one", "well-known", "one-and-a-half",
-    "naïve", "café's", "it’s", "œuvre", "Straße", "ＡＢＣ", "ΣΑΣ",
+    "ｈａｌｆ", "and a hálf", "naïve", "café's", "it’s", "œuvre", "Straße", "ＡＢＣ", "ΣΑΣ",
     "İstanbul", "x\u0301", "日本", "…", "—",
 ]  # fmt: skip
 MARKS = [".", ",", "?", "!", "'", "''", "-", "--", "...", "..", '"', ")", "(", "[", "]", "<", ">",
@@ -130,6 +130,13 @@ def test_every_character_equals_the_package():
 def test_edges(text):
     assert_same(text)
     assert normalizer("basic")(text) == BASIC(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["mhm %and a half ", "%and a half x", "$and  a half", "and a half", "and a hálf"]
+)
+def test_texts_that_once_differed(text):
+    assert_same(text)
 
 
 def test_a_neighbour_that_looks_like_the_wall_is_not_taken_for_it():

@@ -165,8 +165,8 @@ class _Inert(dict[str, str]):
         words = re.findall("[a-z]+", chunk)
         if not self._triggers.isdisjoint(words):
             return ""
-        words = [self._spelling.get(word, word) for word in words]
-        return " ".join(words) if all(map(str.isalpha, words)) else ""
+        spelled: list[str] = [self._spelling.get(word, word) for word in words]
+        return " ".join(spelled) if all(map(str.isalpha, spelled)) else ""
 
 
 class _English:
@@ -203,7 +203,9 @@ class _English:
     def __call__(self, text: str) -> str:
         text = _without_brackets(text.lower())
         chunks = text.split()
-        inert = self._inert_but_a if "half" in text else self._inert
+        # Without its accents or its width a word of other letters may yet turn out to be "half".
+        may_halve = "half" in text or not text.isascii()
+        inert = self._inert_but_a if may_halve else self._inert
         words = list(map(inert.__getitem__, chunks))
         if all(words):
             return " ".join(words)
@@ -275,7 +277,8 @@ class _English:
             text = unicodedata.normalize("NFKD", text)
         text = text.translate(self._symbols)
         words = text.split()
-        if _DIGIT.search(text) or not self._numbers.words.isdisjoint(words):
+        # "half" for "%and a half", whose "%and" is no number word and yet a "and".
+        if not self._numbers.words.isdisjoint(words) or "half" in text or _DIGIT.search(text):
             words = self._numbers(text).split()
         text = " ".join([self._spelling.get(word, word) for word in words])
         text = _BARE_PREFIX.sub(r" \1", text)
