@@ -10,11 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-<<<<<<< HEAD
-from functools import cache
-=======
 from functools import cache, cached_property
->>>>>>> norm
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,10 +76,7 @@ class Normalizer:
     def __reduce__(self) -> tuple[Callable[[str], Normalizer], tuple[str]]:
         return normalizer, (self.name,)  # its memos stay at home
 
-<<<<<<< HEAD
-=======
 
->>>>>>> norm
 @cache
 def normalizer(name: str) -> Normalizer:
     """The normaliser called `name`: `whisper-en`, `basic` or `none`.
