@@ -109,7 +109,7 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
         if isinstance(value, str) and _is_capability(hints.get(name)):
             options[name] = build("adapter", value, **context)
     given = {n: v for n, v in context.items() if n in parameters and n not in options}
-    plugin = factory(**options, **given)
+    plugin: Any = factory(**options, **given)
     plugin.spec = str(spec)
     return plugin
 

@@ -124,9 +124,9 @@ def macro(
     return Estimate(float(np.mean(values)), *_interval(drawn), sum(map(len, groups)))
 
 
-def pooled(metric: Metric, groups: Sequence[Array], **options: int) -> Estimate:
+def pooled(metric: Metric, groups: Sequence[Array]) -> Estimate:
     """A metric over the rows of all groups together, as if they were one set."""
-    return estimate(metric, np.vstack(groups), **options)
+    return estimate(metric, np.vstack(groups))
 
 
 def paired(

@@ -45,7 +45,7 @@ class Request:
     unit: ClassVar[str] = "tokens"
     """What `Size.input` counts: "seconds" for audio, "tokens" for text."""
 
-    def prepare(self, sampling_rate: int | None) -> Self:
+    def prepare(self, sampling_rate: int | None) -> Request:
         """Make the request ready for a model (audio is decoded here, inside the `decode` stage).
 
         Raises `BadInput` when the request cannot be made ready; that ends one sample, not the run.

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..bench.errors import UsageError, unknown
 from ..bench.registry import load, names
 from ..bench.scores import Table, describe
@@ -230,7 +232,7 @@ def _mean(board: Board, mean: Mean, runs: Mapping[str, Run]) -> dict[str, Any] |
         metrics.append(metric)
         groups.append(Table.of(runs[label].records(), [metric]).rows()[metric.name])
     found = pooled(metrics[0], groups) if mean.pooled else macro(metrics[0], groups)
-    return describe(metrics[0], found, sum(g.sum(axis=0, keepdims=True) for g in groups))
+    return describe(metrics[0], found, np.vstack(groups))
 
 
 def _profile(name: str, runs: Sequence[Run]) -> float | None:
