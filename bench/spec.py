@@ -114,6 +114,14 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
     return plugin
 
 
+def rebuild(run: Mapping[str, Any]) -> Any:
+    """The task of a run document, with the options that it had once its split was open."""
+    task = run["signature"]["long"]["task"]
+    parameters = inspect.signature(load("task", task["name"])).parameters
+    options = {k: v for k, v in task["options"].items() if k in parameters}
+    return build("task", Spec(task["name"], None, options))
+
+
 def _example(spec: Spec, name: str) -> str:
     return f"{spec.name}({name}=...)"
 

@@ -29,7 +29,7 @@ from ..bench.errors import UsageError, unknown
 from ..bench.registry import load, names
 from ..bench.scores import Table, describe
 from ..bench.signature import differences
-from ..bench.spec import build
+from ..bench.spec import rebuild
 from ..bench.statistics import macro, pooled
 from ..bench.store import RUN, Run, load_run, read_document
 
@@ -227,7 +227,7 @@ def _mean(board: Board, mean: Mean, runs: Mapping[str, Run]) -> dict[str, Any] |
     metrics, groups = [], []
     for label in mean.of:
         column = next(c for c in board.columns if c.label == label)
-        task = build("task", runs[label]["signature"]["long"]["task"]["spec"])
+        task = rebuild(runs[label].document)
         metric = next(m for m in task.metrics if m.name == column.metric)
         metrics.append(metric)
         groups.append(Table.of(runs[label].records(), [metric]).rows()[metric.name])
