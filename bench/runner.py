@@ -251,7 +251,7 @@ class _Session:
             for sample, answer in zip(batch.samples, first.answers, strict=True)
         ]
         differing = sum(
-            to_plain(a) != to_plain(b)
+            a != b
             for later in passes[1:]
             for a, b in zip(first.answers, later.answers, strict=True)
         )
