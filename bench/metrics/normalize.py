@@ -40,6 +40,7 @@ _BARE_PREFIX = re.compile(r"[.$¢€£]([^0-9])")
 _BARE_PERCENT = re.compile(r"([^0-9])%")
 _SPACES = re.compile(r"\s+")
 _KEPT = ".%$¢€£"
+_KEPT_SYMBOL = re.compile(f"[{_KEPT}]")
 
 
 class Normalizer:
@@ -160,13 +161,16 @@ class _Inert(dict[str, str]):
         return made
 
     def _make(self, chunk: str) -> str:
+        if chunk.isascii() and chunk.isalpha():
+            spelled = "" if chunk in self._triggers else self._spelling.get(chunk, chunk)
+            return spelled if spelled.isalpha() else ""
         if self._WORDS.fullmatch(chunk) is None or ".." in chunk:  # of two periods one stays
             return ""
-        words = re.findall("[a-z]+", chunk)
+        words: list[str] = re.findall("[a-z]+", chunk)
         if not self._triggers.isdisjoint(words):
             return ""
-        spelled: list[str] = [self._spelling.get(word, word) for word in words]
-        return " ".join(spelled) if all(map(str.isalpha, spelled)) else ""
+        written = [self._spelling.get(word, word) for word in words]
+        return " ".join(written) if all(map(str.isalpha, written)) else ""
 
 
 class _English:
@@ -190,10 +194,14 @@ class _English:
             (pattern.replace(r"\b", ""), re.compile(pattern).sub, replacement)
             for pattern, replacement in package.replacers.items()
         ]
+        self._word_replacers = [entry for entry in self._replacers if "'" not in entry[0]]
         self._symbols = _Symbols(lambda c: remove_symbols_and_diacritics(c, keep=_KEPT))
         triggers = {"half", "st", "nd", "rd", "th", "s", *self._numbers.words}
-        triggers.update(re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", "")))
-        for literal, _, _ in self._replacers:
+        fillers = re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", ""))
+        triggers.update(fillers)
+        # An apostrophe closes up over a space, or over one that a filler taken away laid bare.
+        self._before_apostrophe = {" '", *(filler[-1] + "'" for filler in fillers)}
+        for literal, *_ in self._replacers:
             # With an apostrophe ("'s been") only what follows the space can stand in a chunk alone.
             triggers.update(literal.split()[1:] if "'" in literal else [literal])
         self._inert = _Inert(frozenset(triggers), spelling)
@@ -213,7 +221,8 @@ class _English:
             # "'s been" wants one space exactly.
             if " ".join(chunks) != text.strip():
                 return self._rewrite(text)
-            self._glue(chunks, words)
+            if any(end in text for end in self._before_apostrophe):
+                self._glue(chunks, words)
         return " ".join(self._pieces(chunks, words))
 
     def _glue(self, chunks: list[str], words: list[str]) -> None:
@@ -264,9 +273,11 @@ class _English:
     def _rewrite(self, text: str) -> str:
         """Every rule in the package's order, on a lower-cased text without brackets."""
         text = self._fillers.sub("", text)
+        replacers = self._word_replacers
         if "'" in text:
             text = _SPACED_APOSTROPHE.sub("'", text)
-        for literal, sub, replacement in self._replacers:
+            replacers = self._replacers
+        for literal, sub, replacement in replacers:
             if literal in text:
                 text = sub(replacement, text)
         if "," in text:
@@ -277,11 +288,16 @@ class _English:
             text = unicodedata.normalize("NFKD", text)
         text = text.translate(self._symbols)
         words = text.split()
-        # "half" for "%and a half", whose "%and" is no number word and yet a "and".
-        if not self._numbers.words.isdisjoint(words) or "half" in text or _DIGIT.search(text):
+        if "half" in text or _DIGIT.search(text):
             words = self._numbers(text).split()
+        elif not self._numbers.words.isdisjoint(words):
+            # What the number rules do before this step is for halves and figures alone.
+            text = " ".join(self._numbers.process_words(words))
+            words = self._numbers.postprocess(text).split()
         text = " ".join([self._spelling.get(word, word) for word in words])
-        text = _BARE_PREFIX.sub(r" \1", text)
-        if "%" in text:
+        # Without these symbols (figures and letters only) the words already stand one space apart.
+        if _KEPT_SYMBOL.search(text):
+            text = _BARE_PREFIX.sub(r" \1", text)
             text = _BARE_PERCENT.sub(r"\1 ", text)
-        return _SPACES.sub(" ", text)
+            text = _SPACES.sub(" ", text)
+        return text
