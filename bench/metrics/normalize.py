@@ -150,9 +150,20 @@ class _Inert(dict[str, str]):
     # No apostrophe, bracket, underscore (part of a word to `\b`), digit, currency or percent sign.
     _WORDS = re.compile(r"[!\"#&*+,\-/:;=?@\\^`{|}~.]*[a-z][a-z!\"#&*+,\-/:;=?@\\^`{|}~.]*")
 
-    def __init__(self, triggers: frozenset[str], spelling: dict[str, str]) -> None:
+    # An apostrophe inside a word, whose contraction may be one that is always written out alike.
+    _CONTRACTED = re.compile(r"[a-z]+(?:'[a-z]+)+[,.?!;:]?")
+
+    def __init__(
+        self,
+        triggers: frozenset[str],
+        spelling: dict[str, str],
+        rewrite: Callable[[str], str],
+        fillers: re.Pattern[str],
+    ) -> None:
         self._triggers = triggers
         self._spelling = spelling
+        self._rewrite = rewrite
+        self._fillers = fillers
 
     def __missing__(self, chunk: str) -> str:
         if len(self) >= _MEMO:
@@ -164,6 +175,10 @@ class _Inert(dict[str, str]):
         if chunk.isascii() and chunk.isalpha():
             spelled = "" if chunk in self._triggers else self._spelling.get(chunk, chunk)
             return spelled if spelled.isalpha() else ""
+        if self._CONTRACTED.fullmatch(chunk) and self._fillers.search(chunk) is None:
+            written = self._rewrite(f"x {chunk} x")[2:-2].split(" ")
+            inert = all(map(str.isalpha, written)) and self._triggers.isdisjoint(written)
+            return " ".join(written) if inert else ""
         if self._WORDS.fullmatch(chunk) is None or ".." in chunk:  # of two periods one stays
             return ""
         words: list[str] = re.findall("[a-z]+", chunk)
@@ -199,13 +214,21 @@ class _English:
         triggers = {"half", "st", "nd", "rd", "th", "s", *self._numbers.words}
         fillers = re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", ""))
         triggers.update(fillers)
-        # An apostrophe closes up over a space, or over one that a filler taken away laid bare.
-        self._before_apostrophe = {" '", *(filler[-1] + "'" for filler in fillers)}
+        # What makes a contraction depend on its neighbours: an apostrophe that closes up over a
+        # space, or over one that a filler taken away laid bare, and "been" after "'s".
+        self._gluing = {" '", *(filler[-1] + "'" for filler in fillers)}
+        participles = set()
         for literal, *_ in self._replacers:
-            # With an apostrophe ("'s been") only what follows the space can stand in a chunk alone.
-            triggers.update(literal.split()[1:] if "'" in literal else [literal])
-        self._inert = _Inert(frozenset(triggers), spelling)
-        self._inert_but_a = _Inert(frozenset({*triggers, "a"}), spelling)  # "and a half"
+            if "'" not in literal:
+                triggers.add(literal)
+            elif " " in literal:
+                self._gluing.add(literal)
+                participles.add(literal.split(" ")[1])
+        triggers |= participles
+        self._participles = tuple(participles)
+        rules = spelling, self._rewrite, self._fillers
+        self._inert = _Inert(frozenset(triggers), *rules)
+        self._inert_but_a = _Inert(frozenset({*triggers, "a"}), *rules)  # "and a half"
         self._spans: dict[tuple[str, bool, bool], str | None] = {}
 
     def __call__(self, text: str) -> str:
@@ -221,15 +244,19 @@ class _English:
             # "'s been" wants one space exactly.
             if " ".join(chunks) != text.strip():
                 return self._rewrite(text)
-            if any(end in text for end in self._before_apostrophe):
+            if any(glue in text for glue in self._gluing):
                 self._glue(chunks, words)
         return " ".join(self._pieces(chunks, words))
 
     def _glue(self, chunks: list[str], words: list[str]) -> None:
-        """Take back the word an apostrophe will close up to, fillers between them included."""
+        """Take back each word that an apostrophe, filler or participle after it may change."""
         for k in range(len(chunks) - 1, 0, -1):
             chunk = chunks[k]
-            if not words[k] and (chunk[0] == "'" or self._fillers.search(chunk)):
+            if not words[k] and (
+                chunk[0] == "'"
+                or chunk.startswith(self._participles)
+                or self._fillers.search(chunk)
+            ):
                 words[k - 1] = ""
 
     def _pieces(self, chunks: list[str], words: list[str]) -> list[str]:
