@@ -176,6 +176,8 @@ class _Inert(dict[str, str]):
             spelled = "" if chunk in self._triggers else self._spelling.get(chunk, chunk)
             return spelled if spelled.isalpha() else ""
         if self._CONTRACTED.fullmatch(chunk) and self._fillers.search(chunk) is None:
+            if chunk.partition("'")[0] in self._triggers:  # "been't", which "'s" may go before
+                return ""
             written = self._rewrite(f"x {chunk} x")[2:-2].split(" ")
             inert = all(map(str.isalpha, written)) and self._triggers.isdisjoint(written)
             return " ".join(written) if inert else ""
@@ -260,23 +262,20 @@ class _English:
                 words[k - 1] = ""
 
     def _pieces(self, chunks: list[str], words: list[str]) -> list[str]:
-        pieces = []
+        pieces: list[str] = []
         end = len(chunks)
+        words.append("")  # so that there is a next span, always
         k = 0
-        while k < end:
-            word = words[k]
-            if word:
-                pieces.append(word)
-                k += 1
-                continue
-            start = k
+        while (start := words.index("", k)) < end:
+            pieces += words[k:start]
+            k = start + 1
             while k < end and not words[k]:
                 k += 1
             span = chunks[start] if k == start + 1 else " ".join(chunks[start:k])
             piece = self._span(span, start > 0, k < end)
             if piece is not None:
                 pieces.append(piece)
-        return pieces
+        return pieces + words[k:end]
 
     def _span(self, span: str, before: bool, after: bool) -> str | None:
         """What a span becomes between its neighbours; None where nothing of it is left."""
