@@ -36,7 +36,7 @@ class Audio(Request):
         assert self.samples is not None, "decode first"
         return len(self.samples) / self.sampling_rate
 
-    def prepare(self, sampling_rate: int | None) -> Self:
+    def prepare(self, sampling_rate: int | None) -> Audio:
         """Decode, mix down to mono and resample. Raises BadInput on anything that is not audio."""
         return decode(self, sampling_rate or 16_000)
 

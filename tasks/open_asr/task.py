@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ...bench.adapter import Transcribes
 from ...bench.data import Splits
@@ -63,6 +64,9 @@ class OpenASR(Task):
                 size=Size(seconds) if seconds > 0 else Size(),  # NaN: decoding will say why
                 by={k: str(row[k]) for k in ("speaker", "condition", "language") if row.get(k)},
             )
+
+    def options(self) -> dict[str, Any]:
+        return {"normalizer": self.metrics[0].normalizer.name, "rule": self._rule}
 
     def _score_with(self, normalizer: str) -> None:
         self.metrics = (WordErrorRate(normalizer, self._rule), CharacterErrorRate(normalizer))
