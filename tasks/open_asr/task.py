@@ -27,7 +27,8 @@ class OpenASR(Task):
     needs = Transcribes
 
     def __init__(self, normalizer: str | None = None, rule: Rule = "plain") -> None:
-        self._normalizer, self._rule = normalizer, rule
+        self._normalizer = normalizer
+        self._rule: Rule = rule
         self._score_with(normalizer or "whisper-en")
 
     @cached_property
