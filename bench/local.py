@@ -103,7 +103,7 @@ def _manifest(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Row
         where = f"{path}:{number}"
         nemo = "audio_filepath" in row
         audio = row.pop("audio_filepath") if nemo else row.get("audio")
-        name = row.get("id", Path(audio).stem if nemo and "offset" not in row else str(number))
+        name = row.get("id", Path(str(audio)).stem if nemo and "offset" not in row else str(number))
         if audio is not None:
             row |= _cut(_audio(audio, path.parent, where), row, where)
         yield number, {"id": str(name), **{k: v for k, v in row.items() if k != "id"}}

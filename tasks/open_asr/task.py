@@ -66,9 +66,10 @@ class OpenASR(Task):
             )
 
     def options(self) -> dict[str, Any]:
-        return {"normalizer": self.metrics[0].normalizer.name, "rule": self._rule}
+        return {"normalizer": self._chosen, "rule": self._rule}
 
     def _score_with(self, normalizer: str) -> None:
+        self._chosen = normalizer
         self.metrics = (WordErrorRate(normalizer, self._rule), CharacterErrorRate(normalizer))
 
 
