@@ -170,7 +170,7 @@ class _Session:
         others = others_share(summary["utilisation"], os.cpu_count() or 1)
         if others is not None and others > BUSY:
             self.notes.append(
-                f"other work used {others:.0%} of the processors: speeds are those of a busy machine"
+                f"other work used {others:.0%} of the processors: speeds are of a busy machine"
             )
         short = signature.short(long, self.task.metrics[0].name)
         resume = self.store.document["signature"]["resume"]
