@@ -1,13 +1,14 @@
-"""The capabilities a model can have, one Protocol each, and what every adapter may say of itself."""
+"""The capabilities a model can have, one Protocol each, and what an adapter may say of itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 from .audio import Audio
 from .task import Outcome, Request, Response, Transcript
+from .text import Continuation, Generation, Prompt, Scored, Sentence, Translation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,33 @@ class Transcribes(Protocol):
         ...
 
 
+@runtime_checkable
+class Generates(Protocol):
+    """Text in, text out: continuation or chat."""
+
+    def generate(self, batch: Sequence[Prompt]) -> Sequence[Generation | Failure]:
+        """`prompt.n` continuations (or a failure) a prompt."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """A sentence in one language to a sentence in another."""
+
+    def translate(self, batch: Sequence[Sentence]) -> Sequence[Translation | Failure]:
+        """One translation (or failure) a sentence, in order."""
+        ...
+
+
+@runtime_checkable
+class Likelihoods(Protocol):
+    """How probable a model finds a text."""
+
+    def log_likelihood(self, batch: Sequence[Continuation]) -> Sequence[Scored | Failure]:
+        """The log-probability (or a failure) of each text, in order."""
+        ...
+
+
 class Adapter:
     """What the engine may ask of any adapter; a capability's method is all that it must have.
 
@@ -35,13 +63,13 @@ class Adapter:
     where its library lets it; what it does not mark counts as `model`.
     """
 
-    sampling_rate: ClassVar[int | None] = None
-    """Rate, in Hz, at which audio is handed over (mono float32); None for adapters without audio."""
-    batched: ClassVar[bool] = False
+    sampling_rate: int | None = None
+    """Rate, in Hz, at which audio (mono float32) is handed over; None for adapters without."""
+    batched: bool = False
     """Whether a batch is computed together, padded; False where the library takes one at a time."""
 
     def identity(self) -> Mapping[str, Any]:
-        """What the signature must carry: model id, revision or weights hash, precision, decoding."""
+        """For the signature: model id, revision or weights hash, precision, decoding."""
         return {}
 
     def close(self) -> None:
