@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "measure models on tasks; with no arguments, the quick suite",
     "score": "score files that any program wrote, with intervals",
     "rescore": "score a finished run again, without its model",
+    "judge": "run generated code against tests, jailed",
     "show": "show a run: scores, profile, worst samples, plot",
     "compare": "hold runs against each other, sample by sample",
     "list": "list tasks, splits, adapters, boards",

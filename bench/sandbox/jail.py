@@ -119,7 +119,7 @@ class Jail:
         fd = theirs.fileno()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the jail)
         self._process = subprocess.Popen(
-            [*how.command, *_python(how.inside), str(fd)],
+            [*how.command, *_python(how.inside, how.site), str(fd)],
             pass_fds=[fd],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -140,6 +140,7 @@ class Jail:
                 "mode": how.mode,
                 "preload": [name for name in preload if name in _site_packages()],
                 "count_processes": how.mode != "plain" and _kernel() >= (5, 14),
+                "readable": how.readable,
             }
             self._ask(setup, fds)
 
@@ -199,8 +200,10 @@ class Plan:
     mode: str
     layers: tuple[str, ...]
     command: tuple[str, ...]
-    inside: str
     filter: bytes
+    inside: str = "/jail"
+    site: str = "/site"
+    readable: tuple[str, ...] = ()
 
 
 def layers() -> tuple[str, ...]:
@@ -220,10 +223,26 @@ def plan() -> Plan:
         if tried.returncode == 0:
             program = seccomp.program("namespaced")
             names = ("namespaces", "seccomp", "rlimits") if program else ("namespaces", "rlimits")
-            return Plan(mode, names, command, "/jail", program)
+            return Plan(mode, names, command, program)
+    return _plain()
+
+
+def _plain() -> Plan:
+    """A jail without namespaces: the filter lets nothing out, Landlock closes the file system."""
     program = seccomp.program("alone")
-    names = ("seccomp", "rlimits") if program else ("rlimits",)
-    return Plan("plain", names, (), str(_INSIDE.parent), program)
+    names = ("seccomp",) if program else ()
+    folders: tuple[str, ...] = ()
+    if importlib.util.find_spec("landlockpy"):
+        import landlockpy
+
+        if landlockpy.abi_version():
+            names = (*names, "landlock")
+            wanted = [Path("/usr"), Path("/lib"), Path("/lib64"), Path("/dev/urandom"), _INSIDE]
+            wanted += [Path(os.path.realpath(sys.base_prefix)), *_site_packages().values()]
+            wanted += [path.with_name(f"{name}.libs") for name, path in _site_packages().items()]
+            folders = tuple(str(path) for path in wanted if path.exists())
+    site = next((str(path.parent) for path in _site_packages().values()), "/nonexistent")
+    return Plan("plain", (*names, "rlimits"), (), program, str(_INSIDE.parent), site, folders)
 
 
 def _bubblewrap(mode: str) -> tuple[str, ...]:
@@ -269,10 +288,10 @@ def _site_packages() -> dict[str, Path]:
     return found
 
 
-def _python(inside: str) -> list[str]:
+def _python(inside: str, site: str) -> list[str]:
     """The interpreter: no site, no user site, no current folder, no byte code written."""
     start = (
-        f"import sys; sys.path[:0] = [{inside!r}, '/site']; "
+        f"import sys; sys.path[:] = [{inside!r}, *sys.path, {site!r}]; "
         "from inside.zygote import main; main(int(sys.argv[1]))"
     )
     return [os.path.realpath(sys.executable), "-sSPB", "-c", start]
