@@ -9,6 +9,7 @@ after all lanes are done, and where it then ends in time, the whole solution is 
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import select
@@ -145,8 +146,16 @@ def _recheck_timeouts(
 class Meter:
     """How much of its limits the test under way has used."""
 
-    def __init__(self, limits: Limits, solution: Child, tester: Child, needs: Sequence[float] = ()):
+    def __init__(
+        self,
+        limits: Limits,
+        solution: Child,
+        tester: Child,
+        needs: Sequence[float],
+        trusted: bool,
+    ):
         self._limits, self._sides, self._needs = limits, (solution, tester), needs
+        self._tester_cpu = _TESTER.cpu if trusted else limits.cpu
         self._test = -2
         self._last = (0.0, 0.0, 0.0, 0.0, 0.0)
         self._used = [0.0, 0.0, 0.0]  # CPU of the solution, of the tester, idle
@@ -167,7 +176,7 @@ class Meter:
         need = self._needs[test] if 0 <= test < len(self._needs) else 0.0
         if self._used[0] > max(self._limits.cpu, _SLOWER * need):
             return "solution"
-        if self._used[1] > _TESTER.cpu:
+        if self._used[1] > self._tester_cpu:
             return "tester"
         if self._used[2] > self._limits.idle:
             return "solution" if waiting else "tester"
@@ -219,11 +228,20 @@ class Tester:
         self._page.close()
 
 
+class TesterEnded(Exception):
+    """The tester did not live through a test: its number, and the outcome that makes."""
+
+    def __init__(self, test: int, outcome: TestOutcome):
+        super().__init__(outcome.note)
+        self.test, self.outcome = test, outcome
+
+
 class Lane:
     """One jail, one tester, one solution at a time."""
 
     def __init__(self, limits: Limits, require: Sequence[str], preload: list[str]):
         self._limits = limits
+        self._settings = (preload, require)
         self._jail = Jail(preload, require)
         self._tester: Tester | None = None
         self._loaded: Problem | None = None
@@ -244,15 +262,16 @@ class Lane:
             if self._count == 0:
                 return (), (self._trouble or "the problem has no tests",)
             tests, notes = self._judge(problem, source, 0, self._count)
-        except (Gone, CodecError) as error:
-            self._drop_tester()
-            return (TestOutcome(Outcome.HARNESS_ERROR, note=str(error)),), ("the tester ended",)
+        except (Gone, CodecError, JailError) as error:
+            self._start_again()
+            trouble = TestOutcome(Outcome.HARNESS_ERROR, note=str(error))
+            return (trouble,) * max(1, self._count), (f"the harness failed: {error}",)
         finally:
             if not problem.trusted:
                 self._drop_tester()
         if self._trouble:
             tests = [TestOutcome(Outcome.HARNESS_ERROR, note=self._trouble) for _ in tests]
-        return tuple(tests), tuple([*notes, *([self._remark] if self._remark else [])])
+        return tuple(tests), (*notes, *([self._remark] if self._remark else []))
 
     def times_out(self, problem: Problem, source: str, tests: tuple[TestOutcome, ...]) -> bool:
         """Whether the first test that timed out does so again."""
@@ -261,8 +280,8 @@ class Lane:
         try:
             self._load(problem)
             again, _ = self._judge(problem, source, first, late + 1)
-        except (Gone, CodecError):
-            self._drop_tester()
+        except (Gone, CodecError, JailError):
+            self._start_again()
             return True
         finally:
             if not problem.trusted:
@@ -296,7 +315,12 @@ class Lane:
         timeouts, fresh = 0, True
         while first + len(tests) < stop:
             at = first + len(tests)
-            some, end = self._session(problem, source, at, stop, fresh)
+            try:
+                some, end = self._session(problem, source, at, stop, fresh)
+            except TesterEnded as ended:
+                # what it had found is lost with it: once more, up to there
+                some, _ = self._judge(problem, source, at, ended.test)
+                end = ended.outcome
             tests += some
             fresh = False
             if end is None:
@@ -323,21 +347,19 @@ class Lane:
             wire = Wire(ours)
             # (a timeout of the socket object would make the tester's end non-blocking too)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
-            try:
+            with contextlib.suppress(Gone):  # it ended before it read: the tester sees the same
                 wire.send(["load", source, problem.entry_point])
-            except Gone:
-                pass  # it ended before it read: the tester sees the same
             wire.close()
-            return self._watch(child, first, stop)
+            return self._watch(child, first, problem.trusted)
         finally:
             ours.close()
 
     def _watch(
-        self, child: Child, first: int, stop: int
+        self, child: Child, first: int, trusted: bool
     ) -> tuple[list[TestOutcome], TestOutcome | None]:
         tester = self._tester
         assert tester is not None
-        meter = Meter(self._limits, child, tester.child, self._needs)
+        meter = Meter(self._limits, child, tester.child, self._needs, trusted)
         poller = select.poll()
         poller.register(tester.wire.sock, select.POLLIN)
         over = ""
@@ -357,16 +379,13 @@ class Lane:
             self._jail.reap(child)
             self._drop_tester()
             outcome = Outcome.TIMEOUT if over else Outcome.HARNESS_ERROR
-            return self._before(at - first), TestOutcome(outcome, note="the test itself ended")
+            ended = TestOutcome(outcome, note="the test itself ended its process")
+            raise TesterEnded(at, ended) from None
         status = self._jail.reap(child) if end == "done" else self._ended(child)
         if end == "done":
             return verdicts, None
         loading = "on loading: " if tester.progress()[0] < 0 else ""
         return verdicts, _cause(over, status, loading)
-
-    def _before(self, count: int) -> list[TestOutcome]:
-        """Tests whose outcomes were lost with their tester."""
-        return [TestOutcome(Outcome.HARNESS_ERROR, note="lost with its tester")] * count
 
     def _ended(self, child: Child) -> int:
         """The status of a child whose connection closed: give it a moment to end by itself."""
@@ -375,6 +394,13 @@ class Lane:
         ended = poller.poll(200)
         status = self._jail.reap(child)
         return status if ended else -1
+
+    def _start_again(self) -> None:
+        with contextlib.suppress(JailError):
+            self._drop_tester()
+        self._tester = self._loaded = None
+        self._jail.close()
+        self._jail = Jail(*self._settings)
 
     def _drop_tester(self) -> None:
         if self._tester is not None:

@@ -1,4 +1,4 @@
-"""What a forked child gives up before it runs anything: namespaces, rights, limits, system calls."""
+"""What a forked child gives up before it runs anything: namespaces, rights, system calls."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _set_limits(how: Confinement, limits: dict[str, Any]) -> None:
 
 
 def _close_file_system(readable: tuple[str, ...]) -> None:
-    import landlockpy  # type: ignore[import-not-found]  (the warm parent has loaded it)
+    import landlockpy  # the warm parent has loaded it
 
     access = landlockpy.AccessFS
     with landlockpy.Ruleset() as rules:

@@ -11,7 +11,7 @@ import os
 import random
 import socket
 import struct
-from typing import Any
+from typing import Any, NoReturn
 
 from . import suites
 from .codec import CodecError, Handle, Unanswerable, Unplain, decode, encode
@@ -80,7 +80,7 @@ class Link:
             self._lost()
         return answer
 
-    def _lost(self) -> Any:
+    def _lost(self) -> NoReturn:
         self.gone = True
         raise SolutionGone
 
