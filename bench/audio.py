@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class Audio(Request):
     `start` and `end` cut a part, in seconds, as Kaldi segments do.
     """
 
+    unit: ClassVar[str] = "seconds"
     path: Path | None = None
     encoded: bytes | None = None
     samples: NDArray[np.float32] | None = None
@@ -37,6 +38,9 @@ class Audio(Request):
     def prepare(self, sampling_rate: int | None) -> Self:
         """Decode, mix down to mono and resample. Raises BadInput on anything that is not audio."""
         return decode(self, sampling_rate or 16_000)
+
+    def size(self, planned: Size) -> Size:
+        return Size(self.seconds, planned.output)
 
     def fingerprint(self) -> str:
         if self.path is not None:
