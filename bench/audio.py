@@ -35,7 +35,7 @@ class Audio(Request):
         assert self.samples is not None, "decode first"
         return len(self.samples) / self.sampling_rate
 
-    def prepare(self, sampling_rate: int | None) -> Self:
+    def prepare(self, sampling_rate: int | None) -> Audio:
         """Decode, mix down to mono and resample. Raises BadInput on anything that is not audio."""
         return decode(self, sampling_rate or 16_000)
 
@@ -85,11 +85,16 @@ def decode(audio: Audio, sampling_rate: int) -> Audio:
     return replace(audio, path=None, encoded=None, samples=samples, sampling_rate=sampling_rate)
 
 
-def duration(path: Path) -> float:
-    """Length in seconds from the header; NaN where it cannot be read (decoding will say why)."""
+def duration(audio: Audio | Path) -> float:
+    """Seconds by the header and the cut; NaN where it cannot be read (decoding will say why)."""
     import soundfile
 
+    if isinstance(audio, Path):
+        audio = Audio(path=audio)
+    if audio.samples is not None:
+        return audio.seconds
     try:
-        return soundfile.info(path).duration
+        whole = soundfile.info(audio.path or io.BytesIO(audio.encoded or b"")).duration
     except (soundfile.SoundFileError, OSError, RuntimeError):
         return float("nan")
+    return max(0.0, (whole if audio.end is None else min(audio.end, whole)) - audio.start)

@@ -9,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 
 def to_plain(value: Any) -> Any:
     """What `json` cannot write itself: dataclasses, tuples in them, paths, NaN as null."""
@@ -22,8 +24,8 @@ def to_plain(value: Any) -> Any:
         return [to_plain(v) for v in value]
     if value is None or isinstance(value, (str, int, bool)):
         return value
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a numpy scalar
-        return to_plain(value.item())
+    if isinstance(value, (np.generic, np.ndarray)):
+        return to_plain(value.tolist())
     return str(value)
 
 

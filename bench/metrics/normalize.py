@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,12 +43,24 @@ _KEPT = ".%$¢€£"
 
 
 class Normalizer:
-    """A named map of text to text; `hash` identifies what defines it, for signatures."""
+    """A named map of text to text; its rules are loaded when it is first used."""
 
-    def __init__(self, name: str, hash: str, one: Callable[[str], str]) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.hash = hash
-        self._one = one
+
+    @cached_property
+    def hash(self) -> str:
+        """What defines it, in twelve hex digits: the package's code and tables."""
+        return "0" * 12 if self.name == "none" else _package_hash()
+
+    @cached_property
+    def _one(self) -> Callable[[str], str]:
+        if self.name == "none":
+            return str
+        proven = self.hash in PROVEN
+        if self.name == "basic":
+            return _basic if proven else _package_basic()
+        return _English() if proven else _package_english()
 
     def __call__(self, text: str) -> str:
         """The normalised text."""
@@ -61,21 +73,19 @@ class Normalizer:
     def __repr__(self) -> str:
         return f"<Normalizer {self.name}@{self.hash}>"
 
+    def __reduce__(self) -> tuple[Callable[[str], Normalizer], tuple[str]]:
+        return normalizer, (self.name,)  # its memos stay at home
 
-@lru_cache(maxsize=None)
+
+@cache
 def normalizer(name: str) -> Normalizer:
     """The normaliser called `name`: `whisper-en`, `basic` or `none`.
 
     Raises UsageError for any other name.
     """
-    if name == "none":
-        return Normalizer(name, "0" * 12, str)
     if name not in NAMES:
         raise unknown("normalizer", name, NAMES)
-    found = _package_hash()
-    if name == "basic":
-        return Normalizer(name, found, _basic if found in PROVEN else _package_basic())
-    return Normalizer(name, found, _English() if found in PROVEN else _package_english())
+    return Normalizer(name)
 
 
 def _package_hash() -> str:
@@ -129,8 +139,8 @@ def _basic(text: str) -> str:
     return _SPACES.sub(" ", text.translate(_SYMBOL_TO_SPACE).lower())
 
 
-class _Inert(dict[str, str | None]):
-    """Chunk (text between white space) -> what becomes of it, or None where neighbours matter.
+class _Inert(dict[str, str]):
+    """Chunk (text between white space) -> what becomes of it, or "" where neighbours matter.
 
     A chunk is inert when it is lower-case ASCII words and punctuation, none of which any rule
     but spelling and symbol removal can touch, whatever stands beside it.
@@ -143,20 +153,20 @@ class _Inert(dict[str, str | None]):
         self._triggers = triggers
         self._spelling = spelling
 
-    def __missing__(self, chunk: str) -> str | None:
+    def __missing__(self, chunk: str) -> str:
         if len(self) >= _MEMO:
             self.clear()
         self[chunk] = made = self._make(chunk)
         return made
 
-    def _make(self, chunk: str) -> str | None:
+    def _make(self, chunk: str) -> str:
         if self._WORDS.fullmatch(chunk) is None or ".." in chunk:  # of two periods one stays
-            return None
+            return ""
         words = re.findall("[a-z]+", chunk)
         if not self._triggers.isdisjoint(words):
-            return None
-        words = [self._spelling.get(word, word) for word in words]
-        return " ".join(words) if all(map(str.isalpha, words)) else None
+            return ""
+        spelled: list[str] = [self._spelling.get(word, word) for word in words]
+        return " ".join(spelled) if all(map(str.isalpha, spelled)) else ""
 
 
 class _English:
@@ -193,10 +203,12 @@ class _English:
     def __call__(self, text: str) -> str:
         text = _without_brackets(text.lower())
         chunks = text.split()
-        inert = self._inert_but_a if "half" in text else self._inert
+        # Without its accents or its width a word of other letters may yet turn out to be "half".
+        may_halve = "half" in text or not text.isascii()
+        inert = self._inert_but_a if may_halve else self._inert
         words = list(map(inert.__getitem__, chunks))
-        if None not in words:
-            return " ".join(words)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        if all(words):
+            return " ".join(words)
         if "'" in text:
             # "'s been" wants one space exactly.
             if " ".join(chunks) != text.strip():
@@ -204,25 +216,25 @@ class _English:
             self._glue(chunks, words)
         return " ".join(self._pieces(chunks, words))
 
-    def _glue(self, chunks: list[str], words: list[str | None]) -> None:
+    def _glue(self, chunks: list[str], words: list[str]) -> None:
         """Take back the word an apostrophe will close up to, fillers between them included."""
         for k in range(len(chunks) - 1, 0, -1):
             chunk = chunks[k]
-            if words[k] is None and (chunk[0] == "'" or self._fillers.search(chunk)):
-                words[k - 1] = None
+            if not words[k] and (chunk[0] == "'" or self._fillers.search(chunk)):
+                words[k - 1] = ""
 
-    def _pieces(self, chunks: list[str], words: list[str | None]) -> list[str]:
+    def _pieces(self, chunks: list[str], words: list[str]) -> list[str]:
         pieces = []
         end = len(chunks)
         k = 0
         while k < end:
             word = words[k]
-            if word is not None:
+            if word:
                 pieces.append(word)
                 k += 1
                 continue
             start = k
-            while k < end and words[k] is None:
+            while k < end and not words[k]:
                 k += 1
             span = chunks[start] if k == start + 1 else " ".join(chunks[start:k])
             piece = self._span(span, start > 0, k < end)
@@ -265,7 +277,8 @@ class _English:
             text = unicodedata.normalize("NFKD", text)
         text = text.translate(self._symbols)
         words = text.split()
-        if _DIGIT.search(text) or not self._numbers.words.isdisjoint(words):
+        # "half" for "%and a half", whose "%and" is no number word and yet a "and".
+        if not self._numbers.words.isdisjoint(words) or "half" in text or _DIGIT.search(text):
             words = self._numbers(text).split()
         text = " ".join([self._spelling.get(word, word) for word in words])
         text = _BARE_PREFIX.sub(r" \1", text)

@@ -149,13 +149,13 @@ def _steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
     steps: list[Step] = []
     for tag, i, i_end, j, j_end in Levenshtein.opcodes(reference, hypothesis).as_list():
         if tag == "delete":
-            steps += [("delete", word, None) for word in reference[i:i_end]]
+            steps.extend(("delete", word, None) for word in reference[i:i_end])
         elif tag == "insert":
-            steps += [("insert", None, word) for word in hypothesis[j:j_end]]
+            steps.extend(("insert", None, word) for word in hypothesis[j:j_end])
         else:
-            name = "equal" if tag == "equal" else "substitute"
             sides = zip(reference[i:i_end], hypothesis[j:j_end], strict=True)
-            steps += [(name, word, answer) for word, answer in sides]
+            name = "equal" if tag == "equal" else "substitute"
+            steps.extend((name, word, answer) for word, answer in sides)
     return steps
 
 
