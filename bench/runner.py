@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from . import environment, signature
-<<<<<<< HEAD
 from .adapter import Failure, batch_method, method_of, request_type, response_type
-from .batch_search import auto_limit, is_out_of_memory
-=======
-from .adapter import Failure, method_of, request_type, response_type
 from .batch_search import Budget, auto_limit, is_out_of_memory
->>>>>>> main
 from .batching import Batch, BatchLimit, Padding, plan
 from .errors import UsageError
 from .plain import to_json, to_plain

@@ -16,8 +16,8 @@ from ..text import Continuation, Generation, Prompt, Scored
 from ..timing import stage
 
 NUCLEUS = 1024
-"""Tokens looked at before the whole vocabulary is sorted: to sort 49k logits of ten rows takes 60 ms
-on one CPU core, the top 1,024 take 1 ms and almost always hold the nucleus."""
+"""Tokens looked at before the whole vocabulary is sorted: sorting 49k logits of ten rows takes
+60 ms on one CPU core, the top 1,024 take 1 ms and almost always hold the nucleus."""
 
 
 @dataclass(slots=True)

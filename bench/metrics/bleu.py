@@ -33,7 +33,7 @@ class _SacreBLEU(Metric):
         return self.row(target, "")
 
     def signature(self) -> dict[str, str]:
-        self._metric.num_refs = self._metric.num_refs or 1
+        self._metric.num_refs = 1  # sacreBLEU only knows once it has scored
         return {"sacrebleu": self._metric.get_signature().format()}
 
 

@@ -32,7 +32,7 @@ class Policy(Adapter):
             text = join_units(read, source.source_language)
             yield committed.add(ending(self.mt, text, source, committed))
 
-    def begin(self) -> None:  # noqa: B027  # most policies keep nothing between units
+    def begin(self) -> None:  # most policies keep nothing between units
         """Forget the sentence before."""
 
     @abstractmethod
