@@ -76,7 +76,9 @@ class Decoder:
     def encode(self, prompt: Prompt) -> list[int]:
         """The tokens of a prompt; with `chat`, inside the model's own template."""
         if not prompt.chat:
-            return self.tokenizer(prompt.text)["input_ids"]
+            # A text that was rendered with the model's template has its first token already.
+            begun = prompt.text.startswith(self.tokenizer.bos_token or "\0")
+            return self.tokenizer(prompt.text, add_special_tokens=not begun)["input_ids"]
         system = [{"role": "system", "content": prompt.system}] if prompt.system else []
         text = self.tokenizer.apply_chat_template(
             [*system, {"role": "user", "content": prompt.text}],
