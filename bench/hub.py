@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .audio import Audio, duration
 from .errors import UsageError
 from .local import Row
 
+_INSTALL = "data sets on the hub need pip install 'podium[hub]'"
 HASH = re.compile(r"[0-9a-f]{40}")
 
 
@@ -66,7 +68,7 @@ def hub_rows(
             for ours, theirs in (columns or {}).items():
                 if theirs in row:
                     row[ours] = row.pop(theirs)
-            missing = [key for key in require if key not in row]
+            missing = [key for key in require if row.get(key) is None]
             if missing:
                 has = ", ".join(sorted(map(str, row)))
                 raise UsageError(f'{name} ({config}, {split}): no "{missing[0]}" among {has}')
@@ -114,7 +116,7 @@ def _datasets() -> Any:
     try:
         import datasets
     except ModuleNotFoundError as error:
-        raise UsageError("data sets on the hub need pip install 'podium[hub]'") from error
+        raise UsageError(_INSTALL) from error
     return datasets
 
 
@@ -132,7 +134,8 @@ def _clear(name: str, config: str | None) -> Iterator[None]:
 
 
 def _ask(name: str, wanted: str | None) -> str:
-    _datasets()
+    if find_spec("datasets") is None:
+        raise UsageError(_INSTALL)
     from huggingface_hub import HfApi
     from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import RepositoryNotFoundError

@@ -49,7 +49,7 @@ def spec_of(plugin: Any) -> str:
 
 
 def short(signature: Mapping[str, Any], metric: str) -> str:
-    """The short form, for papers: `wer|set:open_asr.mini@...|normalizer:whisper-en@...|n:30|...`."""
+    """The short form, for papers: `wer|set:open_asr.mini@...|normalizer:whisper-en@...|n:30|`."""
     data, task = signature["data"], signature["task"]
     revision = data["source"].get("revision") or data.get("content") or ""
     choices = task["options"] | signature["metrics"].get(metric, {})

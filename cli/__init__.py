@@ -25,8 +25,9 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 all well, 1 some samples failed, 2 could not run."""
-    try:
-        return dispatch("podium", COMMANDS, __name__, list(sys.argv[1:] if argv is None else argv))
+    argv = sys.argv[1:] if argv is None else argv
+    try:  # not `list(argv)`: once cli/list.py is imported, `list` here is that module
+        return dispatch("podium", COMMANDS, __name__, [*argv])
     except UsageError as error:
         print(f"podium: {error}", file=sys.stderr)
         return 2

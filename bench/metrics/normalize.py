@@ -40,6 +40,7 @@ _BARE_PREFIX = re.compile(r"[.$¢€£]([^0-9])")
 _BARE_PERCENT = re.compile(r"([^0-9])%")
 _SPACES = re.compile(r"\s+")
 _KEPT = ".%$¢€£"
+_KEPT_SYMBOL = re.compile(f"[{_KEPT}]")
 
 
 class Normalizer:
@@ -149,9 +150,20 @@ class _Inert(dict[str, str]):
     # No apostrophe, bracket, underscore (part of a word to `\b`), digit, currency or percent sign.
     _WORDS = re.compile(r"[!\"#&*+,\-/:;=?@\\^`{|}~.]*[a-z][a-z!\"#&*+,\-/:;=?@\\^`{|}~.]*")
 
-    def __init__(self, triggers: frozenset[str], spelling: dict[str, str]) -> None:
+    # An apostrophe inside a word, whose contraction may be one that is always written out alike.
+    _CONTRACTED = re.compile(r"[a-z]+(?:'[a-z]+)+[,.?!;:]?")
+
+    def __init__(
+        self,
+        triggers: frozenset[str],
+        spelling: dict[str, str],
+        rewrite: Callable[[str], str],
+        fillers: re.Pattern[str],
+    ) -> None:
         self._triggers = triggers
         self._spelling = spelling
+        self._rewrite = rewrite
+        self._fillers = fillers
 
     def __missing__(self, chunk: str) -> str:
         if len(self) >= _MEMO:
@@ -160,13 +172,22 @@ class _Inert(dict[str, str]):
         return made
 
     def _make(self, chunk: str) -> str:
+        if chunk.isascii() and chunk.isalpha():
+            spelled = "" if chunk in self._triggers else self._spelling.get(chunk, chunk)
+            return spelled if spelled.isalpha() else ""
+        if self._CONTRACTED.fullmatch(chunk) and self._fillers.search(chunk) is None:
+            if chunk.partition("'")[0] in self._triggers:  # "been't", which "'s" may go before
+                return ""
+            written = self._rewrite(f"x {chunk} x")[2:-2].split(" ")
+            inert = all(map(str.isalpha, written)) and self._triggers.isdisjoint(written)
+            return " ".join(written) if inert else ""
         if self._WORDS.fullmatch(chunk) is None or ".." in chunk:  # of two periods one stays
             return ""
-        words = re.findall("[a-z]+", chunk)
+        words: list[str] = re.findall("[a-z]+", chunk)
         if not self._triggers.isdisjoint(words):
             return ""
-        spelled: list[str] = [self._spelling.get(word, word) for word in words]
-        return " ".join(spelled) if all(map(str.isalpha, spelled)) else ""
+        written = [self._spelling.get(word, word) for word in words]
+        return " ".join(written) if all(map(str.isalpha, written)) else ""
 
 
 class _English:
@@ -190,14 +211,26 @@ class _English:
             (pattern.replace(r"\b", ""), re.compile(pattern).sub, replacement)
             for pattern, replacement in package.replacers.items()
         ]
+        self._word_replacers = [entry for entry in self._replacers if "'" not in entry[0]]
         self._symbols = _Symbols(lambda c: remove_symbols_and_diacritics(c, keep=_KEPT))
         triggers = {"half", "st", "nd", "rd", "th", "s", *self._numbers.words}
-        triggers.update(re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", "")))
-        for literal, _, _ in self._replacers:
-            # With an apostrophe ("'s been") only what follows the space can stand in a chunk alone.
-            triggers.update(literal.split()[1:] if "'" in literal else [literal])
-        self._inert = _Inert(frozenset(triggers), spelling)
-        self._inert_but_a = _Inert(frozenset({*triggers, "a"}), spelling)  # "and a half"
+        fillers = re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", ""))
+        triggers.update(fillers)
+        # What makes a contraction depend on its neighbours: an apostrophe that closes up over a
+        # space, or over one that a filler taken away laid bare, and "been" after "'s".
+        self._gluing = {" '", *(filler[-1] + "'" for filler in fillers)}
+        participles = set()
+        for literal, *_ in self._replacers:
+            if "'" not in literal:
+                triggers.add(literal)
+            elif " " in literal:
+                self._gluing.add(literal)
+                participles.add(literal.split(" ")[1])
+        triggers |= participles
+        self._participles = tuple(participles)
+        rules = spelling, self._rewrite, self._fillers
+        self._inert = _Inert(frozenset(triggers), *rules)
+        self._inert_but_a = _Inert(frozenset({*triggers, "a"}), *rules)  # "and a half"
         self._spans: dict[tuple[str, bool, bool], str | None] = {}
 
     def __call__(self, text: str) -> str:
@@ -213,34 +246,36 @@ class _English:
             # "'s been" wants one space exactly.
             if " ".join(chunks) != text.strip():
                 return self._rewrite(text)
-            self._glue(chunks, words)
+            if any(glue in text for glue in self._gluing):
+                self._glue(chunks, words)
         return " ".join(self._pieces(chunks, words))
 
     def _glue(self, chunks: list[str], words: list[str]) -> None:
-        """Take back the word an apostrophe will close up to, fillers between them included."""
+        """Take back each word that an apostrophe, filler or participle after it may change."""
         for k in range(len(chunks) - 1, 0, -1):
             chunk = chunks[k]
-            if not words[k] and (chunk[0] == "'" or self._fillers.search(chunk)):
+            if not words[k] and (
+                chunk[0] == "'"
+                or chunk.startswith(self._participles)
+                or self._fillers.search(chunk)
+            ):
                 words[k - 1] = ""
 
     def _pieces(self, chunks: list[str], words: list[str]) -> list[str]:
-        pieces = []
+        pieces: list[str] = []
         end = len(chunks)
+        words.append("")  # so that there is a next span, always
         k = 0
-        while k < end:
-            word = words[k]
-            if word:
-                pieces.append(word)
-                k += 1
-                continue
-            start = k
+        while (start := words.index("", k)) < end:
+            pieces += words[k:start]
+            k = start + 1
             while k < end and not words[k]:
                 k += 1
             span = chunks[start] if k == start + 1 else " ".join(chunks[start:k])
             piece = self._span(span, start > 0, k < end)
             if piece is not None:
                 pieces.append(piece)
-        return pieces
+        return pieces + words[k:end]
 
     def _span(self, span: str, before: bool, after: bool) -> str | None:
         """What a span becomes between its neighbours; None where nothing of it is left."""
@@ -264,9 +299,11 @@ class _English:
     def _rewrite(self, text: str) -> str:
         """Every rule in the package's order, on a lower-cased text without brackets."""
         text = self._fillers.sub("", text)
+        replacers = self._word_replacers
         if "'" in text:
             text = _SPACED_APOSTROPHE.sub("'", text)
-        for literal, sub, replacement in self._replacers:
+            replacers = self._replacers
+        for literal, sub, replacement in replacers:
             if literal in text:
                 text = sub(replacement, text)
         if "," in text:
@@ -277,11 +314,16 @@ class _English:
             text = unicodedata.normalize("NFKD", text)
         text = text.translate(self._symbols)
         words = text.split()
-        # "half" for "%and a half", whose "%and" is no number word and yet a "and".
-        if not self._numbers.words.isdisjoint(words) or "half" in text or _DIGIT.search(text):
+        if "half" in text or _DIGIT.search(text):
             words = self._numbers(text).split()
+        elif not self._numbers.words.isdisjoint(words):
+            # What the number rules do before this step is for halves and figures alone.
+            text = " ".join(self._numbers.process_words(words))
+            words = self._numbers.postprocess(text).split()
         text = " ".join([self._spelling.get(word, word) for word in words])
-        text = _BARE_PREFIX.sub(r" \1", text)
-        if "%" in text:
+        # Without these symbols (figures and letters only) the words already stand one space apart.
+        if _KEPT_SYMBOL.search(text):
+            text = _BARE_PREFIX.sub(r" \1", text)
             text = _BARE_PERCENT.sub(r"\1 ", text)
-        return _SPACES.sub(" ", text)
+            text = _SPACES.sub(" ", text)
+        return text

@@ -32,14 +32,13 @@ class _ErrorRate(Metric):
         """Substitutions, deletions, insertions, reference length, of one pair of raw texts."""
         return tuple(self.rows([target], [answer])[0].tolist())
 
-    def rows(self, references: Sequence[str], hypotheses: Sequence[str]) -> Array:
+    def rows(self, targets: Sequence[str], answers: Sequence[str]) -> Array:
         """Rows of n pairs of raw texts, shape (n, 4). Raises ValueError if the counts differ."""
-        if len(references) != len(hypotheses):
-            raise ValueError(f"{len(references)} references for {len(hypotheses)} hypotheses")
-        rows = np.zeros((len(references), 4))
-        normalized = self.normalizer.batch
-        pairs = zip(normalized(references), normalized(hypotheses), strict=True)
-        for k, (reference, hypothesis) in enumerate(pairs):
+        if len(targets) != len(answers):
+            raise ValueError(f"{len(targets)} references for {len(answers)} hypotheses")
+        rows = np.zeros((len(targets), 4))
+        references, hypotheses = map(self.normalizer.batch, (targets, answers))
+        for k, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
             symbols = self._symbols(reference)
             if reference == hypothesis:
                 rows[k, 3] = len(symbols)
@@ -147,7 +146,9 @@ def _steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
     from rapidfuzz.distance import Levenshtein
 
     steps: list[Step] = []
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(reference, hypothesis).as_list():
+    for code in Levenshtein.opcodes(reference, hypothesis):
+        tag, i, i_end = code.tag, code.src_start, code.src_end
+        j, j_end = code.dest_start, code.dest_end
         if tag == "delete":
             steps.extend(("delete", word, None) for word in reference[i:i_end])
         elif tag == "insert":

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
 RATE = 16_000
-Samples = NDArray[np.float64]
+Samples = NDArray[Any]
 
 # (condition, voice, text as written, text as spoken where that differs)
 UTTERANCES: list[tuple[str, str, str, str]] = [
