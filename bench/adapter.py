@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, get_args, get_type_hints, runtime_checkable
 
 from .audio import Audio
+from .dialogue import Dialogue, Emotion, Session, Tagging
+from .nbest import Correction, NBest
 from .task import Outcome, Request, Response, Transcript
 from .text import Continuation, Generation, Prompt, Scored, Sentence, Translation
 
@@ -52,6 +54,33 @@ class Likelihoods(Protocol):
 
     def log_likelihood(self, batch: Sequence[Continuation]) -> Sequence[Scored | Failure]:
         """The log-probability (or a failure) of each text, in order."""
+        ...
+
+
+@runtime_checkable
+class Corrects(Protocol):
+    """What a recogniser gave to what was meant."""
+
+    def correct(self, batch: Sequence[NBest]) -> Sequence[Correction | Failure]:
+        """One text (or failure) a list of readings, in order."""
+        ...
+
+
+@runtime_checkable
+class TagsSpeakers(Protocol):
+    """Who said which word, from the words and a first guess."""
+
+    def tag_speakers(self, batch: Sequence[Session]) -> Sequence[Tagging | Failure]:
+        """One tagging (or failure) a session, in order."""
+        ...
+
+
+@runtime_checkable
+class ClassifiesEmotion(Protocol):
+    """How a speaker felt, from what was said until then."""
+
+    def classify_emotion(self, batch: Sequence[Dialogue]) -> Sequence[Emotion | Failure]:
+        """One label (or failure) a dialogue's last turn, in order."""
         ...
 
 
