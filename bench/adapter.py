@@ -1,4 +1,4 @@
-"""The capabilities a model can have, one Protocol each, and what every adapter may say of itself."""
+"""The capabilities a model can have, one Protocol each, and what an adapter may say of itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Generates(Protocol):
     """Text in, text out: continuation or chat."""
 
     def generate(self, batch: Sequence[Prompt]) -> Sequence[Generation | Failure]:
-        """`prompt.n` continuations (or a failure) a prompt, in order."""
+        """`prompt.n` continuations (or a failure) a prompt."""
         ...
 
 
@@ -93,12 +93,12 @@ class Adapter:
     """
 
     sampling_rate: ClassVar[int | None] = None
-    """Rate, in Hz, at which audio is handed over (mono float32); None for adapters without audio."""
+    """Rate, in Hz, at which audio (mono float32) is handed over; None for adapters without."""
     batched: ClassVar[bool] = False
     """Whether a batch is computed together, padded; False where the library takes one at a time."""
 
     def identity(self) -> Mapping[str, Any]:
-        """What the signature must carry: model id, revision or weights hash, precision, decoding."""
+        """For the signature: model id, revision or weights hash, precision, decoding."""
         return {}
 
     def close(self) -> None:

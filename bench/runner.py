@@ -24,7 +24,7 @@ from .scores import Table
 from .signature import ContentHash
 from .store import Run, RunFolder, load_run, target_digest
 from .task import BadInput, Outcome, Request, Sample, Size, Split, Task
-from .timing import Stopwatch, stopwatch
+from .timing import stopwatch
 from .utilisation import Sampler
 
 Progress = Callable[[int, "int | None", Counter[str]], None]
@@ -63,22 +63,16 @@ def run(
     split: Split,
     folder: Path,
     *,
-    model: str,
-    settings: Settings = Settings(),  # noqa: B008  (frozen)
+    settings: Settings = Settings(),
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run a task on a split and leave a finished run in `folder`; go on where one was killed.
 
-    `model` is the adapter's spec, for the signature. Raises UsageError if the adapter cannot do
-    what the task needs, if the folder holds another run, or if it cannot be written to.
+    Raises UsageError if the adapter cannot do what the task needs, if the folder holds another
+    run, or if it cannot be written to.
     """
-    if not isinstance(adapter, task.needs):
-        raise UsageError(
-            f"{task.name} needs a model that can {method_of(task.needs)}; {model} cannot"
-        )
-    identity = {"spec": model, "identity": dict(adapter.identity())}
-    long = signature.describe(task, split, identity, settings.plain())
+    long = plan_signature(task, adapter, split, settings)
     with RunFolder(folder, long, fresh) as store:
         if store.complete:
             return load_run(folder)
@@ -89,6 +83,17 @@ def run(
         document, profile = session.conclude(long, started, sampler)
         store.finish(document, profile)
     return load_run(folder)
+
+
+def plan_signature(task: Task, adapter: Any, split: Split, settings: Settings) -> dict[str, Any]:
+    """The long signature before the run. Raises UsageError on a model that cannot do the task."""
+    spec = signature.spec_of(adapter)
+    if not isinstance(adapter, task.needs):
+        raise UsageError(
+            f"{task.name} needs a model that can {method_of(task.needs)}; {spec} cannot"
+        )
+    model = {"spec": spec, "identity": dict(adapter.identity())}
+    return signature.describe(task, split, model, settings.plain())
 
 
 class _Session:

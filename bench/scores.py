@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from .metrics.metric import Array, Metric
+from .pairs import Pairs
+from .plain import to_json
 from .statistics import Estimate, estimates
 
 MOST_GROUPS = 200
@@ -93,4 +97,22 @@ def describe(metric: Metric, found: Estimate, rows: Array) -> dict[str, Any]:
         "unit": metric.unit,
         "higher_is_better": metric.higher_is_better,
         "sums": dict(zip(metric.columns, rows.sum(axis=0).tolist(), strict=True)),
+    }
+
+
+def score_texts(pairs: Pairs, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """Scores, outcomes and signature of texts that some other program wrote.
+
+    An empty hypothesis is an outcome of its own (`empty`), and stays in the denominator.
+    """
+    rows = {m.name: m.rows(pairs.references, pairs.hypotheses) for m in metrics}
+    empty = sum(not text.strip() for text in pairs.hypotheses)
+    fields = {k: v for k, v in metrics[0].signature().items() if "hash" not in k}
+    content = blake2b(to_json([pairs.ids, pairs.references]).encode(), digest_size=6)
+    fields |= {"n": len(pairs.ids), "ref": content.hexdigest(), "podium": version("podium")}
+    return {
+        "scores": _scores(metrics, rows),
+        "outcomes": {"ok": len(pairs.ids) - empty, "empty": empty},
+        "signature": "|".join([metrics[0].name, *(f"{k}:{v}" for k, v in fields.items())]),
+        "signatures": {m.name: m.signature() for m in metrics},
     }

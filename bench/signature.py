@@ -23,7 +23,12 @@ def describe(
     """
     return to_plain(
         {
-            "task": {"name": task.name, "version": task.version, "options": task.options()},
+            "task": {
+                "name": task.name,
+                "version": task.version,
+                "spec": spec_of(task),
+                "options": task.options(),
+            },
             "data": {
                 "split": split.name,
                 "source": dict(split.source),
@@ -36,6 +41,11 @@ def describe(
             "podium": version("podium"),
         }
     )
+
+
+def spec_of(plugin: Any) -> str:
+    """The spec that a plugin was built from; its class's name if it was made by hand."""
+    return getattr(plugin, "spec", None) or type(plugin).__name__
 
 
 def short(signature: Mapping[str, Any], metric: str) -> str:

@@ -83,7 +83,7 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
 
     `context` (device, seed) is handed to those plugins, at any depth, whose constructor has a
     parameter of that name and whose spec does not set it. Raises UsageError for unknown names,
-    unknown or missing options.
+    unknown or missing options. What is built carries its canonical spec as `.spec`.
     """
     spec = parse(spec) if isinstance(spec, str) else spec
     factory = load(kind, spec.name)
@@ -109,7 +109,9 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
         if isinstance(value, str) and _is_capability(hints.get(name)):
             options[name] = build("adapter", value, **context)
     given = {n: v for n, v in context.items() if n in parameters and n not in options}
-    return factory(**options, **given)
+    plugin = factory(**options, **given)
+    plugin.spec = str(spec)
+    return plugin
 
 
 def _example(spec: Spec, name: str) -> str:

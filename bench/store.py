@@ -67,7 +67,7 @@ class RunFolder:
         return self.document.get("status") == "complete"
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Write one batch's records. On a full disk nothing of the batch is kept, and it says so."""
+        """Write one batch's records: all of them, or, on a full disk, none and a UsageError."""
         data = "".join(to_json(r) + "\n" for r in records).encode()
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:

@@ -1,4 +1,4 @@
-"""What a task is: samples that carry a request, a target and a size, and a score for each response."""
+"""What a task is: samples with a request, a target and a size, and a score for each response."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Request:
     @classmethod
     @abstractmethod
     def synthetic(cls, size: Size) -> Self:
-        """An input of exactly this size that belongs to no test set: for warm-up and batch search."""
+        """An input of this size that belongs to no test set: for warm-up and batch search."""
 
 
 class BadInput(Exception):
@@ -82,7 +82,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One entry of an n-best list; `score` is a log-probability, or None where the model has none."""
+    """One entry of an n-best list; `score` is a log-probability, None where there is none."""
 
     text: str
     score: float | None = None
@@ -102,7 +102,7 @@ class Transcript(Response):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One unit of a task. `by` names the groups that a breakdown may be made over (speaker, set)."""
+    """One unit of a task. `by` names the groups for breakdowns (speaker, set)."""
 
     id: str
     request: Request
@@ -141,6 +141,14 @@ class Task(ABC):
     @abstractmethod
     def split(self, name: str, data: Path | None = None) -> Split:
         """Open a split by name. Raises `UsageError` (with near names) if there is none."""
+
+    def expand(self, name: str) -> list[str]:
+        """The splits that a name stands for: itself, or the members of a group."""
+        return [name]
+
+    def list_splits(self, data: Path | None = None) -> dict[str, str]:
+        """Every split that can be opened by name, and a line about it."""
+        return {}
 
     @abstractmethod
     def samples(self, split: Split) -> Iterator[Sample]:

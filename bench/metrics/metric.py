@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,11 @@ class Metric(ABC):
     @abstractmethod
     def row(self, target: Any, answer: Any) -> Row:
         """The statistics of one sample, in the order of `columns`."""
+
+    def rows(self, targets: Sequence[Any], answers: Sequence[Any]) -> Array:
+        """The rows of n samples, shape (n, len(columns)); a metric may have a faster way."""
+        rows = [self.row(t, a) for t, a in zip(targets, answers, strict=True)]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self.columns))
 
     @abstractmethod
     def worst(self, target: Any) -> Row:

@@ -1,0 +1,181 @@
+"""Measure models on tasks.
+
+With no task and no model this runs the quick suite on the embedded models. A killed run, started
+again with the same arguments, goes on where it was. Exit status: 0 every sample was answered,
+1 some were not (they are listed), 2 the run could not be made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ..bench.errors import UsageError
+from ..bench.plain import to_json
+from ..bench.store import Run
+from .output import interval, note, number, print_json, print_table, progress_bar, size
+
+QUICK = "quick"
+"""The board whose cells are run when nothing is named."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="open_asr, or open_asr(rule=...)")
+    parser.add_argument("--model", action="append", metavar="SPEC", help="may be given again")
+    parser.add_argument("--split", action="append", metavar="NAME", help="may be given again")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="local data (or PODIUM_DATA)")
+    parser.add_argument("--limit", type=int, metavar="N", help="a seeded random subset of N")
+    parser.add_argument("--batch", default="auto", metavar="auto|N|SECONDSs")
+    parser.add_argument("--repeats", type=int, default=1, metavar="R", help="passes on the clock")
+    parser.add_argument("--latency", action="store_true", help="single-stream: p50 and p95")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
+    parser.add_argument("--executor", default="local", choices=["local", "ray"])
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder under runs/")
+    parser.add_argument("--fresh", action="store_true", help="replace what the folder holds")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One model on one split of one task."""
+
+    model: str
+    task: str
+    split: str
+
+
+def main(args: Namespace) -> int:
+    """Run every model on every split of every task."""
+    _check(args)
+    cells = list(_cells(args))
+    runs = [run for model in _models(cells) for run in _run_model(model, cells, args)]
+    if args.json:
+        documents = [run.document | {"folder": str(run.path)} for run in runs]
+        print_json(documents[0] if len(documents) == 1 else {"runs": documents})
+    else:
+        print_runs(runs)
+    return int(any(run["failures"] for run in runs))
+
+
+def _check(args: Namespace) -> None:
+    if bool(args.tasks) != bool(args.model):
+        missing = "--model, as in --model moonshine" if args.tasks else "a TASK, as in open_asr"
+        raise UsageError(f"run: give {missing}; or neither, for the quick suite")
+    if args.limit is not None and args.limit < 1:
+        raise UsageError(f"run: --limit {args.limit} leaves nothing to run")
+    if args.repeats < 1:
+        raise UsageError(f"run: --repeats {args.repeats}; at least 1 is needed")
+    if args.data is None and os.environ.get("PODIUM_DATA"):
+        args.data = Path(os.environ["PODIUM_DATA"])
+    if args.data is not None and not args.data.is_dir():
+        raise UsageError(f"run: --data {args.data}: no such folder")
+
+
+def _cells(args: Namespace) -> Iterator[Cell]:
+    if not args.tasks:
+        from ..leaderboards.board import load_board
+
+        for cell in load_board(QUICK).suite():
+            yield Cell(*cell)
+        return
+    from ..bench.spec import build
+
+    for spec in args.tasks:
+        task = build("task", spec)
+        for name in args.split or ["mini"]:
+            for split in task.expand(name):
+                for model in args.model:
+                    yield Cell(model, spec, split)
+
+
+def _models(cells: list[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell.model for cell in cells))
+
+
+def _run_model(model: str, cells: list[Cell], args: Namespace) -> Iterator[Run]:
+    from ..bench.spec import build
+
+    note(f"loading {model}")
+    adapter = build("adapter", model, device=args.device, seed=args.seed)
+    try:
+        for cell in cells:
+            if cell.model == model:
+                yield _run_cell(adapter, cell, args, alone=len(cells) == 1)
+    finally:
+        adapter.close()
+
+
+def _run_cell(adapter: Any, cell: Cell, args: Namespace, alone: bool) -> Run:
+    from ..bench.batching import parse_batch
+    from ..bench.runner import Settings, plan_signature, run
+    from ..bench.spec import build
+
+    task = build("task", cell.task)
+    split = task.split(cell.split, args.data)
+    settings = Settings(
+        batch=parse_batch(args.batch),
+        repeats=args.repeats,
+        limit=args.limit,
+        seed=args.seed,
+        device=args.device,
+        latency=args.latency,
+    )
+    long = plan_signature(task, adapter, split, settings)
+    name = folder_name(task.name, cell, long)
+    folder = args.out if args.out and alone else (args.out or Path("runs")) / name
+    with progress_bar(f"{task.name} {cell.split} {cell.model}") as progress:
+        return run(
+            task, adapter, split, folder, settings=settings, fresh=args.fresh, progress=progress
+        )
+
+
+def folder_name(task: str, cell: Cell, signature: dict[str, Any]) -> str:
+    """A name that the same command gives again, and no other: it ends in the signature's hash."""
+    digest = blake2b(to_json(signature).encode(), digest_size=4).hexdigest()
+    words = re.sub(r"[^\w.-]+", "-", f"{task}-{cell.split}-{cell.model}")[:80].strip("-")
+    return f"{words}-{digest}"
+
+
+def print_runs(runs: list[Run]) -> None:
+    """A table for each task, then what failed and where the folders are."""
+    for task in dict.fromkeys(run["task"] for run in runs):
+        mine = [run for run in runs if run["task"] == task]
+        metrics = list(mine[0]["scores"])
+        columns = ["model", "split", "n", *metrics, "rtfx", "rtfx total", "padding"]
+        print_table(
+            [*columns, "CPU", "peak memory", "not ok"], [_row(r, metrics) for r in mine], task
+        )
+    for run in runs:
+        for failure in run["failures"][:10]:
+            print(f"  {failure['outcome']}: {failure['id']}: {failure['message']}")
+        print(f"{run.path}  {run['signature']['short']}")
+
+
+def _row(run: Run, metrics: list[str]) -> list[str]:
+    profile, outcomes = run["profile"], run["outcomes"]
+    utilisation = profile["utilisation"]
+    bad = ", ".join(f"{n} {k}" for k, n in outcomes.items() if k != "ok" and n)
+    return [
+        run["model"],
+        run["split"],
+        str(sum(outcomes.values())),
+        *(interval(run["scores"][m]) for m in metrics),
+        number(profile["rtfx"], digits=1),
+        number(profile["rtfx_total"], digits=1),
+        number(profile["padding"]["input"], "ratio", 1),
+        _cpu(utilisation),
+        size(utilisation.get("peak_rss")),
+        bad or "–",
+    ]
+
+
+def _cpu(utilisation: dict[str, Any]) -> str:
+    found = utilisation.get("cpu")
+    return "–" if not found else f"{found['mean']:.0f} %"
