@@ -21,13 +21,13 @@ def network(hypotheses: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     slots: list[tuple[str, ...]] = [(word,) for word in hypotheses[0]] if hypotheses else []
     for k, words in enumerate(hypotheses[1:], start=1):
         merged = []
-        for slot, word in _align(slots, words):
+        for slot, word in align(slots, words):
             merged.append((*(slot or (GAP,) * k), word))
         slots = merged
     return slots
 
 
-def _align(
+def align(
     slots: Sequence[tuple[str, ...]], words: Sequence[str]
 ) -> list[tuple[tuple[str, ...] | None, str]]:
     """The cheapest pairing of slots with words; None is a new slot, `GAP` a word left out."""
