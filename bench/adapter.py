@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 from .audio import Audio
 from .dialogue import Dialogue, Emotion, Session, Tagging
@@ -92,9 +92,9 @@ class Adapter:
     where its library lets it; what it does not mark counts as `model`.
     """
 
-    sampling_rate: ClassVar[int | None] = None
+    sampling_rate: int | None = None
     """Rate, in Hz, at which audio (mono float32) is handed over; None for adapters without."""
-    batched: ClassVar[bool] = False
+    batched: bool = False
     """Whether a batch is computed together, padded; False where the library takes one at a time."""
 
     def identity(self) -> Mapping[str, Any]:

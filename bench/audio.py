@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -35,7 +36,7 @@ class Audio(Request):
         assert self.samples is not None, "decode first"
         return len(self.samples) / self.sampling_rate
 
-    def prepare(self, sampling_rate: int | None) -> Self:
+    def prepare(self, sampling_rate: int | None) -> Audio:
         """Decode, mix down to mono and resample. Raises BadInput on anything that is not audio."""
         return decode(self, sampling_rate or 16_000)
 
@@ -43,10 +44,12 @@ class Audio(Request):
         return Size(self.seconds, planned.output)
 
     def fingerprint(self) -> str:
-        if self.path is not None:
+        part = f":{self.start}:{self.end}"
+        if self.path is not None:  # hashing hours of audio before each run would cost too much
             size = self.path.stat().st_size if self.path.exists() else -1
-            return f"{self.path.name}:{size}:{self.start}:{self.end}"
-        return str(len(self.encoded or b"") or (0 if self.samples is None else len(self.samples)))
+            return f"{self.path.name}:{size}{part}"
+        held = self.encoded if self.samples is None else self.samples.tobytes()
+        return blake2b(held or b"", digest_size=8).hexdigest() + part
 
     @classmethod
     def synthetic(cls, size: Size) -> Self:
@@ -59,37 +62,58 @@ class Audio(Request):
 
 def decode(audio: Audio, sampling_rate: int) -> Audio:
     """The same audio with `samples` at `sampling_rate`. Raises BadInput with the file's name."""
-    import soundfile
     import soxr
 
     name = audio.path.name if audio.path else "audio"
-    if audio.samples is not None:
-        samples, rate = audio.samples, audio.sampling_rate
-    else:
-        if audio.path is not None and not audio.path.exists():
-            raise BadInput(f"{audio.path}: no such file")
-        try:
-            with soundfile.SoundFile(audio.path or io.BytesIO(audio.encoded or b"")) as file:
-                rate = file.samplerate
-                file.seek(round(audio.start * rate))
-                frames = -1 if audio.end is None else round((audio.end - audio.start) * rate)
-                samples = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
-        except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-            raise BadInput(f"{name}: cannot be decoded ({error})") from error
-    if samples.size == 0:
-        raise BadInput(f"{name}: no audio in it")
+    samples, rate = _part_held(audio) if audio.samples is not None else _part_read(audio, name)
     if not np.isfinite(samples).all():
         raise BadInput(f"{name}: holds samples that are not finite")
-    if rate != sampling_rate:
+    if samples.size and rate != sampling_rate:
         samples = soxr.resample(samples, rate, sampling_rate).astype(np.float32)
-    return replace(audio, path=None, encoded=None, samples=samples, sampling_rate=sampling_rate)
+    if samples.size == 0:
+        raise BadInput(f"{name}: no audio in it")
+    return Audio(samples=samples, sampling_rate=sampling_rate)
 
 
-def duration(path: Path) -> float:
-    """Length in seconds from the header; NaN where it cannot be read (decoding will say why)."""
+def _part_held(audio: Audio) -> tuple[NDArray[np.float32], int]:
+    assert audio.samples is not None
+    first, n = _frames(audio, audio.sampling_rate)
+    return audio.samples[first : None if n < 0 else first + n], audio.sampling_rate
+
+
+def _part_read(audio: Audio, name: str) -> tuple[NDArray[np.float32], int]:
+    """The part of a file, or of encoded bytes, that is asked for; the rest is not read."""
     import soundfile
 
+    if audio.path is not None and not audio.path.exists():
+        raise BadInput(f"{audio.path}: no such file")
     try:
-        return soundfile.info(path).duration
+        with soundfile.SoundFile(audio.path or io.BytesIO(audio.encoded or b"")) as file:
+            first, n = _frames(audio, file.samplerate)
+            file.seek(min(first, file.frames))
+            samples = file.read(n, dtype="float32", always_2d=True).mean(axis=1)
+            return samples, file.samplerate
+    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
+        raise BadInput(f"{name}: cannot be decoded ({error})") from error
+
+
+def _frames(audio: Audio, rate: int) -> tuple[int, int]:
+    """First frame and number of frames; -1 for all that follow."""
+    first = round(audio.start * rate)
+    return first, -1 if audio.end is None else round((audio.end - audio.start) * rate)
+
+
+def duration(audio: Audio | Path) -> float:
+    """Seconds by the header and the cut; NaN where it cannot be read (decoding will say why)."""
+    import soundfile
+
+    if isinstance(audio, Path):
+        audio = Audio(path=audio)
+    try:
+        if audio.samples is not None:
+            whole = audio.seconds
+        else:
+            whole = soundfile.info(audio.path or io.BytesIO(audio.encoded or b"")).duration
     except (soundfile.SoundFileError, OSError, RuntimeError):
         return float("nan")
+    return max(0.0, (whole if audio.end is None else min(audio.end, whole)) - audio.start)

@@ -107,7 +107,8 @@ class BatchLimit:
             most = min(most, self.padded / longest.input)
         for ceiling in self.ceilings:
             most = min(most, ceiling.most(longest))
-        return max(1, int(min(most, 2**31)))
+        # n * x / x may come out just under n.
+        return max(1, int(min(most * (1 + 1e-12), 2**31)))
 
     def halved(self, batch: Batch) -> BatchLimit:
         """The limit after `batch` ran out of memory: half of it, in its bucket and all larger."""
@@ -244,10 +245,10 @@ def estimate_buckets(
 
     With outputs of 0 this is 1-D bucketing. The order of `sizes` does not matter.
     """
-    known = sorted((s.input, s.output) for s in sizes if is_known(s))
-    if not known:
+    known = np.array([(s.input, s.output) for s in sizes if is_known(s)])
+    if not len(known):
         return Buckets((), ())
-    inputs, outputs = (np.array(column) for column in zip(*known, strict=True))
+    inputs, outputs = known[np.lexsort((known[:, 1], known[:, 0]))].T
     edges, merged = _input_edges(inputs, num_buckets)
     cuts = np.searchsorted(inputs, edges, side="right")
     groups = np.split(np.arange(len(inputs)), cuts[:-1])
@@ -323,32 +324,35 @@ def plan(
         for bucket in [buckets.bucket(*at)]
         for sample in placed[at]
     )
-    batches = _fill(ordered, limit)
-    batches.sort(key=lambda batch: min(map(_longest_first, batch.samples)))
-    return batches + alone
+    filled = sorted(_fill(ordered, limit), key=lambda pair: pair[0])
+    return [batch for _, batch in filled] + alone
 
 
 def _longest_first(sample: Sample) -> tuple[float, float, str]:
     return -sample.size.input, -sample.size.output, sample.id
 
 
-def _fill(ordered: Iterable[tuple[Sample, Bucket]], limit: BatchLimit) -> list[Batch]:
-    """Cut an ordered list where the next sample would break the limit or be stretched too far."""
-    batches: list[Batch] = []
+def _fill(
+    ordered: Iterable[tuple[Sample, Bucket]], limit: BatchLimit
+) -> Iterator[tuple[tuple[float, float, str], Batch]]:
+    """Cut an ordered list where the next sample would break the limit or be stretched too far.
+
+    Gives each batch with its place in the order of batches: the longest first.
+    """
     members: list[Sample] = []
     shortest, padded, most, first = math.inf, Size(0.0), 1, UNKNOWN
     for sample, bucket in ordered:
         size = sample.size
+        before = padded
         if size.input > padded.input or size.output > padded.output:
             padded = Size(max(padded.input, size.input), max(padded.output, size.output))
             most = limit.most(padded)
         shortest = min(shortest, size.input)
         if members and (len(members) >= most or padded.input > MAX_STRETCH * shortest):
-            batches.append(Batch(tuple(members), first))
+            yield (-before.input, -before.output, members[0].id), Batch(tuple(members), first)
             members, shortest, padded, most = [], size.input, size, limit.most(size)
         if not members:
             first = bucket
         members.append(sample)
     if members:
-        batches.append(Batch(tuple(members), first))
-    return batches
+        yield (-padded.input, -padded.output, members[0].id), Batch(tuple(members), first)

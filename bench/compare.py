@@ -9,7 +9,7 @@ import numpy as np
 from .plain import to_plain
 from .scores import Table
 from .signature import SCORES_COMPARE_ON, differences
-from .spec import build
+from .spec import rebuild
 from .statistics import paired
 from .store import Run
 
@@ -33,7 +33,7 @@ def compare(baseline: Run, other: Run) -> dict[str, Any]:
         "scores": {},
     }
     if not barred:
-        task = build("task", a["task"]["spec"])
+        task = rebuild(baseline.document)
         left, right = (Table.of(r.records(), task.metrics).rows() for r in (baseline, other))
         for metric in task.metrics:
             found = to_plain(paired(metric, left[metric.name], right[metric.name]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def installed(package: str) -> str | None:
     """A package's version, or None. Does not import it."""
     try:

@@ -9,11 +9,13 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 
 def to_plain(value: Any) -> Any:
     """What `json` cannot write itself: dataclasses, tuples in them, paths, NaN as null."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -22,14 +24,48 @@ def to_plain(value: Any) -> Any:
         return [to_plain(v) for v in value]
     if value is None or isinstance(value, (str, int, bool)):
         return value
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a numpy scalar
-        return to_plain(value.item())
+    if isinstance(value, (np.generic, np.ndarray)):
+        return to_plain(value.tolist())
     return str(value)
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """One JSON document; NaN and infinity become null, since JSON has neither."""
-    return json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    """One JSON document; NaN and infinity become null, since JSON has neither.
+
+    Text that UTF-8 cannot carry (a lone surrogate, as models do produce) is written as escapes.
+    """
+    encoder = _encoder(indent)
+    try:
+        text = encoder.encode(value)
+    except (ValueError, TypeError):  # NaN somewhere, or a key that is not text
+        text = encoder.encode(to_plain(value))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return json.dumps(to_plain(value), indent=indent)
+    return text
+
+
+@cache
+def _encoder(indent: int | None) -> json.JSONEncoder:
+    return json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, indent=indent, default=_shallow, check_circular=False
+    )
+
+
+def _shallow(value: Any) -> Any:
+    """One level of what JSON lacks; the encoder asks again for what is inside."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: getattr(value, name) for name in _names(type(value))}
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    return to_plain(value)
+
+
+@cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
 
 
 def from_plain(hint: Any, value: Any) -> Any:

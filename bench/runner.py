@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,10 @@ from typing import Any
 
 from . import environment, signature
 from .adapter import Failure, method_of, request_type, response_type
-from .batch_search import auto_limit, is_out_of_memory
+from .batch_search import Budget, auto_limit, is_out_of_memory
 from .batching import Batch, BatchLimit, Padding, plan
 from .errors import UsageError
-from .plain import to_plain
+from .plain import to_json, to_plain
 from .profile import Profile
 from .scores import Table
 from .signature import ContentHash
@@ -96,6 +97,14 @@ def plan_signature(task: Task, adapter: Any, split: Split, settings: Settings) -
     return signature.describe(task, split, model, settings.plain())
 
 
+def folder_name(task: Task, adapter: Any, split: Split, settings: Settings) -> str:
+    """A name that the same run gets again, and no other run: it ends in the signature's hash."""
+    long = plan_signature(task, adapter, split, settings)
+    digest = blake2b(to_json(long).encode(), digest_size=4).hexdigest()
+    text = f"{task.name}-{split.name}-{signature.spec_of(adapter)}"
+    return re.sub(r"[^\w.-]+", "-", text)[:80].strip("-") + f"-{digest}"
+
+
 class _Session:
     """One process's share of a run: from where the folder stands to the end."""
 
@@ -116,6 +125,7 @@ class _Session:
         self.outcomes: Counter[str] = Counter(r["outcome"] for r in store.records())
         self.notes: list[str] = []
         self.warm = False
+        self.budgets: Sequence[Budget] = ()
         self.call = Caller(adapter, task.needs)
         if store.done:
             self.notes.append(f"resumed: {len(store.done)} samples were there")
@@ -142,7 +152,8 @@ class _Session:
         self, long: dict[str, Any], started: float, sampler: Sampler
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Score what was recorded: `run.json` and `profile.json`."""
-        long["data"] |= {"n": self.content.n, "content": self.content.hexdigest()}
+        found = {"n": self.content.n, "content": self.content.hexdigest()}
+        long = long | {"data": long["data"] | found}
         table, profile, failures = Table(self.task.metrics), Profile(), []
         for record in self.store.records():
             table.add(record)
@@ -152,6 +163,7 @@ class _Session:
                 failures.append({k: record[k] for k in ("id", "outcome", "message")})
         unit = request_type(self.task.needs).unit
         summary = profile.summary(unit, self.settings.latency, sampler)
+        summary["batches"]["auto"] = to_plain(self.budgets) or None
         short = signature.short(long, self.task.metrics[0].name)
         resume = self.store.document["signature"]["resume"]
         document = {
@@ -205,8 +217,9 @@ class _Session:
     def _measure_batches(self, window: Sequence[Sample]) -> None:
         """`--batch auto`: search for the largest batch that fits, once, on synthetic inputs."""
         if self.limit.auto:
-            self.limit = auto_limit(self.adapter, self.task.needs, [s.size for s in window])
-            self.warm = self.adapter.batched
+            sizes = [s.size for s in window]
+            self.limit, self.budgets = auto_limit(self.adapter, self.task.needs, sizes)
+            self.warm = bool(self.budgets)
 
     def _warm_up(self, batch: Batch) -> None:
         """One call on inputs that belong to no test set, before the first that is timed."""
@@ -238,7 +251,7 @@ class _Session:
             for sample, answer in zip(batch.samples, first.answers, strict=True)
         ]
         differing = sum(
-            to_plain(a) != to_plain(b)
+            a != b
             for later in passes[1:]
             for a, b in zip(first.answers, later.answers, strict=True)
         )

@@ -49,13 +49,13 @@ def spec_of(plugin: Any) -> str:
 
 
 def short(signature: Mapping[str, Any], metric: str) -> str:
-    """The short form, for papers: `wer|set:open_asr.mini@...|norm:whisper-en|...|n:30|...`."""
+    """The short form, for papers: `wer|set:open_asr.mini@...|normalizer:whisper-en@...|n:30|`."""
     data, task = signature["data"], signature["task"]
     revision = data["source"].get("revision") or data.get("content") or ""
+    choices = task["options"] | signature["metrics"].get(metric, {})
     fields = {
         "set": f"{task['name']}.{data['split']}" + (f"@{revision[:12]}" if revision else ""),
-        **{k: v for k, v in signature["metrics"].get(metric, {}).items() if "hash" not in k},
-        **{k: str(v) for k, v in task["options"].items() if isinstance(v, (str, int, float))},
+        **{k: v for k, v in choices.items() if isinstance(v, (str, int, float))},
         "n": data.get("n", "?"),
     }
     if data.get("limit"):

@@ -109,9 +109,17 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
         if isinstance(value, str) and _is_capability(hints.get(name)):
             options[name] = build("adapter", value, **context)
     given = {n: v for n, v in context.items() if n in parameters and n not in options}
-    plugin = factory(**options, **given)
+    plugin: Any = factory(**options, **given)
     plugin.spec = str(spec)
     return plugin
+
+
+def rebuild(run: Mapping[str, Any]) -> Any:
+    """The task of a run document, with the options that it had once its split was open."""
+    task = run["signature"]["long"]["task"]
+    parameters = inspect.signature(load("task", task["name"])).parameters
+    options = {k: v for k, v in task["options"].items() if k in parameters}
+    return build("task", Spec(task["name"], None, options))
 
 
 def _example(spec: Spec, name: str) -> str:

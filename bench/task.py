@@ -45,7 +45,7 @@ class Request:
     unit: ClassVar[str] = "tokens"
     """What `Size.input` counts: "seconds" for audio, "tokens" for text."""
 
-    def prepare(self, sampling_rate: int | None) -> Self:
+    def prepare(self, sampling_rate: int | None) -> Request:
         """Make the request ready for a model (audio is decoded here, inside the `decode` stage).
 
         Raises `BadInput` when the request cannot be made ready; that ends one sample, not the run.
@@ -163,5 +163,9 @@ class Task(ABC):
         return {m.name: m.worst(sample.target) for m in self.metrics}
 
     def options(self) -> dict[str, Any]:
-        """Scoring and prompting choices that the signature must carry (hashes of templates too)."""
+        """What the signature must carry of the task once a split is open.
+
+        Constructor arguments by name, so that a run can be scored again as it was; and, beside
+        them, hashes of templates.
+        """
         return {}

@@ -336,16 +336,14 @@ def open_gpus() -> tuple[list[_Gpu], str | None]:
         return [], None
     try:
         nvml.nvmlInit()
-    except (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded):
-        return [], None
-    except nvml.NVMLError as error:
-        return [], f"NVML: {error}"
-    try:
         handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
         uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+        chosen = visible(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        if not chosen:
+            nvml.nvmlShutdown()
     except nvml.NVMLError as error:
-        return [], f"NVML: {error}"
-    chosen = visible(uuids, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        absent = (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED)
+        return [], None if error.args[0] in absent else f"NVML: {error}"
     return [_Gpu(nvml, i, handles[i]) for i in chosen], None
 
 

@@ -23,8 +23,9 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit status: 0 all well, 1 some samples failed, 2 could not run."""
-    try:
-        return dispatch("podium", COMMANDS, __name__, list(sys.argv[1:] if argv is None else argv))
+    argv = sys.argv[1:] if argv is None else argv
+    try:  # not `list(argv)`: once cli/list.py is imported, `list` here is that module
+        return dispatch("podium", COMMANDS, __name__, [*argv])
     except UsageError as error:
         print(f"podium: {error}", file=sys.stderr)
         return 2
@@ -52,7 +53,7 @@ def dispatch(prog: str, commands: Mapping[str, str], package: str, argv: list[st
         return 0
     name, rest = argv[0], argv[1:]
     if name not in commands:
-        raise unknown(f"command {prog}", name, commands)
+        raise unknown(f"{prog} command", name, commands)
     module = import_module(f"{package}.{name.replace('-', '_')}")
     if hasattr(module, "COMMANDS"):
         return dispatch(f"{prog} {name}", module.COMMANDS, module.__name__, rest)
@@ -83,7 +84,7 @@ class Parser(ArgumentParser):
         if message.startswith(prefix):
             bad = message.removeprefix(prefix).split()[0]
             if bad.startswith("-"):
-                raise unknown(f"option of {self.prog}", bad.partition("=")[0], self.options())
+                raise unknown(f"{self.prog} option", bad.partition("=")[0], self.options())
             raise UsageError(f'{self.prog}: "{bad}" is one argument too many; try --help')
         raise UsageError(f"{self.prog}: {message}; try --help")
 

@@ -49,8 +49,6 @@ def main(args: Namespace) -> int:
 
 
 def _examine() -> dict[str, Any]:
-    from ..bench.utilisation import gpu_names
-
     parts = [
         {
             "name": name,
@@ -65,10 +63,20 @@ def _examine() -> dict[str, Any]:
     ]
     return {
         "environment": environment.describe(),
-        "gpus": gpu_names(),
+        "gpus": _gpus(),
         "parts": parts,
         "broken": _broken(),
     }
+
+
+def _gpus() -> list[str]:
+    from ..bench.utilisation import open_gpus
+
+    gpus, _ = open_gpus()
+    names = [str(gpu.identity()["name"]) for gpu in gpus]
+    for gpu in gpus:
+        gpu.close()
+    return names
 
 
 def _broken() -> dict[str, str]:

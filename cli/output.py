@@ -53,12 +53,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as text: brackets in cells are not markup
     console = Console()
     if not console.is_terminal:  # a pipe has no width: lines must not be cut for it
         console = Console(width=max(console.width, 200))

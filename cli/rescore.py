@@ -23,11 +23,11 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Print old and new scores side by side."""
     from ..bench.rescore import rescored, write
-    from ..bench.spec import build
+    from ..bench.spec import build, rebuild
     from ..bench.store import load_run
 
     run = load_run(args.run)
-    task = build("task", args.task or run["signature"]["long"]["task"]["spec"])
+    task = build("task", args.task) if args.task else rebuild(run.document)
     document, records = rescored(run, task)
     if args.out:
         write(args.out, document, records, run)

@@ -8,16 +8,13 @@ again with the same arguments, goes on where it was. Exit status: 0 every sample
 from __future__ import annotations
 
 import os
-import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from ..bench.errors import UsageError
-from ..bench.plain import to_json
 from ..bench.store import Run
 from .output import interval, note, number, print_json, print_table, progress_bar, size
 
@@ -114,7 +111,7 @@ def _run_model(model: str, cells: list[Cell], args: Namespace) -> Iterator[Run]:
 
 def _run_cell(adapter: Any, cell: Cell, args: Namespace, alone: bool) -> Run:
     from ..bench.batching import parse_batch
-    from ..bench.runner import Settings, plan_signature, run
+    from ..bench.runner import Settings, folder_name, run
     from ..bench.spec import build
 
     task = build("task", cell.task)
@@ -127,20 +124,12 @@ def _run_cell(adapter: Any, cell: Cell, args: Namespace, alone: bool) -> Run:
         device=args.device,
         latency=args.latency,
     )
-    long = plan_signature(task, adapter, split, settings)
-    name = folder_name(task.name, cell, long)
-    folder = args.out if args.out and alone else (args.out or Path("runs")) / name
+    base = args.out or Path("runs")
+    folder = base if args.out and alone else base / folder_name(task, adapter, split, settings)
     with progress_bar(f"{task.name} {cell.split} {cell.model}") as progress:
         return run(
             task, adapter, split, folder, settings=settings, fresh=args.fresh, progress=progress
         )
-
-
-def folder_name(task: str, cell: Cell, signature: dict[str, Any]) -> str:
-    """A name that the same command gives again, and no other: it ends in the signature's hash."""
-    digest = blake2b(to_json(signature).encode(), digest_size=4).hexdigest()
-    words = re.sub(r"[^\w.-]+", "-", f"{task}-{cell.split}-{cell.model}")[:80].strip("-")
-    return f"{words}-{digest}"
 
 
 def print_runs(runs: list[Run]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..bench.spec import rebuild
 from ..bench.store import Run, load_run
 from .output import interval, note, number, print_json, print_table, size
 
@@ -23,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Print a run."""
     run = load_run(args.run)
-    task = rebuilt_task(run)
+    task = rebuild(run.document)
     worst = worst_samples(run, task, args.worst)
     if args.json:
         print_json(run.document | {"worst": [_plain_worst(w) for w in worst]})
@@ -38,13 +39,6 @@ def main(args: Namespace) -> int:
         plot_profile(run.profile, args.plot)
         note(f"wrote {args.plot}")
     return 0
-
-
-def rebuilt_task(run: Run) -> Any:
-    """The task as the run had it, options included."""
-    from ..bench.spec import build
-
-    return build("task", run["signature"]["long"]["task"]["spec"])
 
 
 def worst_samples(run: Run, task: Any, count: int) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def test_every_sample_once_within_the_limit(window, limit, num, sub):
         assert all(map(is_known, sizes))
         top = max(s.input for s in sizes)
         assert limit.samples is None or len(sizes) <= limit.samples
-        assert limit.padded is None or len(sizes) * top <= limit.padded * (1 + 1e-12)
+        assert limit.padded is None or len(sizes) * top <= limit.padded * (1 + 1e-11)
         assert top <= MAX_STRETCH * min(s.input for s in sizes)
 
 
@@ -130,20 +130,15 @@ def speech(n: int, seed: int = 0) -> list[Size]:
 
 
 def test_buckets_carry_equal_mass():
-    sizes = speech(20_000)
+    sizes = [Size(s.input, s.output + 0.3 * s.input) for s in speech(20_000)]
     buckets = estimate_buckets(sizes, 10, 2)
-    mass: dict = {}
+    mass = np.zeros((10, 2, 2))
     for size in sizes:
-        i, j = buckets.index(size)
-        mass.setdefault(i, [0.0, [0.0, 0.0]])
-        mass[i][0] += size.input
-        mass[i][1][j] += size.output
-    total = sum(s.input for s in sizes)
-    assert len(mass) == 10
-    for carried, (low, high) in mass.values():
-        # 35 s, where the clipped durations pile up, is one value and cannot be cut
-        assert carried == pytest.approx(total / 10, rel=0.1)
-        assert low == pytest.approx(high, rel=0.2)  # tokens are whole numbers: edges tie
+        mass[buckets.index(size)] += size.input, size.output
+    by_input = mass[..., 0].sum(axis=1)
+    # 35 s, where the clipped durations pile up, is one value and cannot be cut
+    assert by_input == pytest.approx(np.full(10, by_input.sum() / 10), rel=0.1)
+    assert mass[:, 0, 1] == pytest.approx(mass[:, 1, 1], rel=0.02)
 
 
 @given(st.lists(st.builds(Size, inputs, outputs), min_size=1, max_size=60))

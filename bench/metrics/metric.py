@@ -29,7 +29,7 @@ class Metric(ABC):
     def row(self, target: Any, answer: Any) -> Row:
         """The statistics of one sample, in the order of `columns`."""
 
-    def rows(self, targets: Sequence[Any], answers: Sequence[Any]) -> Array:
+    def rows(self, targets: Sequence[Any], answers: Sequence[Any], /) -> Array:
         """The rows of n samples, shape (n, len(columns)); a metric may have a faster way."""
         rows = [self.row(t, a) for t, a in zip(targets, answers, strict=True)]
         return np.array(rows, dtype=np.float64).reshape(-1, len(self.columns))

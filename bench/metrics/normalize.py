@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,15 +40,28 @@ _BARE_PREFIX = re.compile(r"[.$¢€£]([^0-9])")
 _BARE_PERCENT = re.compile(r"([^0-9])%")
 _SPACES = re.compile(r"\s+")
 _KEPT = ".%$¢€£"
+_KEPT_SYMBOL = re.compile(f"[{_KEPT}]")
 
 
 class Normalizer:
-    """A named map of text to text; `hash` identifies what defines it, for signatures."""
+    """A named map of text to text; its rules are loaded when it is first used."""
 
-    def __init__(self, name: str, hash: str, one: Callable[[str], str]) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.hash = hash
-        self._one = one
+
+    @cached_property
+    def hash(self) -> str:
+        """What defines it, in twelve hex digits: the package's code and tables."""
+        return "0" * 12 if self.name == "none" else _package_hash()
+
+    @cached_property
+    def _one(self) -> Callable[[str], str]:
+        if self.name == "none":
+            return str
+        proven = self.hash in PROVEN
+        if self.name == "basic":
+            return _basic if proven else _package_basic()
+        return _English() if proven else _package_english()
 
     def __call__(self, text: str) -> str:
         """The normalised text."""
@@ -61,21 +74,19 @@ class Normalizer:
     def __repr__(self) -> str:
         return f"<Normalizer {self.name}@{self.hash}>"
 
+    def __reduce__(self) -> tuple[Callable[[str], Normalizer], tuple[str]]:
+        return normalizer, (self.name,)  # its memos stay at home
 
-@lru_cache(maxsize=None)
+
+@cache
 def normalizer(name: str) -> Normalizer:
     """The normaliser called `name`: `whisper-en`, `basic` or `none`.
 
     Raises UsageError for any other name.
     """
-    if name == "none":
-        return Normalizer(name, "0" * 12, str)
     if name not in NAMES:
         raise unknown("normalizer", name, NAMES)
-    found = _package_hash()
-    if name == "basic":
-        return Normalizer(name, found, _basic if found in PROVEN else _package_basic())
-    return Normalizer(name, found, _English() if found in PROVEN else _package_english())
+    return Normalizer(name)
 
 
 def _package_hash() -> str:
@@ -129,8 +140,8 @@ def _basic(text: str) -> str:
     return _SPACES.sub(" ", text.translate(_SYMBOL_TO_SPACE).lower())
 
 
-class _Inert(dict[str, str | None]):
-    """Chunk (text between white space) -> what becomes of it, or None where neighbours matter.
+class _Inert(dict[str, str]):
+    """Chunk (text between white space) -> what becomes of it, or "" where neighbours matter.
 
     A chunk is inert when it is lower-case ASCII words and punctuation, none of which any rule
     but spelling and symbol removal can touch, whatever stands beside it.
@@ -139,24 +150,44 @@ class _Inert(dict[str, str | None]):
     # No apostrophe, bracket, underscore (part of a word to `\b`), digit, currency or percent sign.
     _WORDS = re.compile(r"[!\"#&*+,\-/:;=?@\\^`{|}~.]*[a-z][a-z!\"#&*+,\-/:;=?@\\^`{|}~.]*")
 
-    def __init__(self, triggers: frozenset[str], spelling: dict[str, str]) -> None:
+    # An apostrophe inside a word, whose contraction may be one that is always written out alike.
+    _CONTRACTED = re.compile(r"[a-z]+(?:'[a-z]+)+[,.?!;:]?")
+
+    def __init__(
+        self,
+        triggers: frozenset[str],
+        spelling: dict[str, str],
+        rewrite: Callable[[str], str],
+        fillers: re.Pattern[str],
+    ) -> None:
         self._triggers = triggers
         self._spelling = spelling
+        self._rewrite = rewrite
+        self._fillers = fillers
 
-    def __missing__(self, chunk: str) -> str | None:
+    def __missing__(self, chunk: str) -> str:
         if len(self) >= _MEMO:
             self.clear()
         self[chunk] = made = self._make(chunk)
         return made
 
-    def _make(self, chunk: str) -> str | None:
+    def _make(self, chunk: str) -> str:
+        if chunk.isascii() and chunk.isalpha():
+            spelled = "" if chunk in self._triggers else self._spelling.get(chunk, chunk)
+            return spelled if spelled.isalpha() else ""
+        if self._CONTRACTED.fullmatch(chunk) and self._fillers.search(chunk) is None:
+            if chunk.partition("'")[0] in self._triggers:  # "been't", which "'s" may go before
+                return ""
+            written = self._rewrite(f"x {chunk} x")[2:-2].split(" ")
+            inert = all(map(str.isalpha, written)) and self._triggers.isdisjoint(written)
+            return " ".join(written) if inert else ""
         if self._WORDS.fullmatch(chunk) is None or ".." in chunk:  # of two periods one stays
-            return None
-        words = re.findall("[a-z]+", chunk)
+            return ""
+        words: list[str] = re.findall("[a-z]+", chunk)
         if not self._triggers.isdisjoint(words):
-            return None
-        words = [self._spelling.get(word, word) for word in words]
-        return " ".join(words) if all(map(str.isalpha, words)) else None
+            return ""
+        written = [self._spelling.get(word, word) for word in words]
+        return " ".join(written) if all(map(str.isalpha, written)) else ""
 
 
 class _English:
@@ -180,55 +211,71 @@ class _English:
             (pattern.replace(r"\b", ""), re.compile(pattern).sub, replacement)
             for pattern, replacement in package.replacers.items()
         ]
+        self._word_replacers = [entry for entry in self._replacers if "'" not in entry[0]]
         self._symbols = _Symbols(lambda c: remove_symbols_and_diacritics(c, keep=_KEPT))
         triggers = {"half", "st", "nd", "rd", "th", "s", *self._numbers.words}
-        triggers.update(re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", "")))
-        for literal, _, _ in self._replacers:
-            # With an apostrophe ("'s been") only what follows the space can stand in a chunk alone.
-            triggers.update(literal.split()[1:] if "'" in literal else [literal])
-        self._inert = _Inert(frozenset(triggers), spelling)
-        self._inert_but_a = _Inert(frozenset({*triggers, "a"}), spelling)  # "and a half"
+        fillers = re.findall("[a-z]+", package.ignore_patterns.replace(r"\b", ""))
+        triggers.update(fillers)
+        # What makes a contraction depend on its neighbours: an apostrophe that closes up over a
+        # space, or over one that a filler taken away laid bare, and "been" after "'s".
+        self._gluing = {" '", *(filler[-1] + "'" for filler in fillers)}
+        participles = set()
+        for literal, *_ in self._replacers:
+            if "'" not in literal:
+                triggers.add(literal)
+            elif " " in literal:
+                self._gluing.add(literal)
+                participles.add(literal.split(" ")[1])
+        triggers |= participles
+        self._participles = tuple(participles)
+        rules = spelling, self._rewrite, self._fillers
+        self._inert = _Inert(frozenset(triggers), *rules)
+        self._inert_but_a = _Inert(frozenset({*triggers, "a"}), *rules)  # "and a half"
         self._spans: dict[tuple[str, bool, bool], str | None] = {}
 
     def __call__(self, text: str) -> str:
         text = _without_brackets(text.lower())
         chunks = text.split()
-        inert = self._inert_but_a if "half" in text else self._inert
+        # Without its accents or its width a word of other letters may yet turn out to be "half".
+        may_halve = "half" in text or not text.isascii()
+        inert = self._inert_but_a if may_halve else self._inert
         words = list(map(inert.__getitem__, chunks))
-        if None not in words:
-            return " ".join(words)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        if all(words):
+            return " ".join(words)
         if "'" in text:
             # "'s been" wants one space exactly.
             if " ".join(chunks) != text.strip():
                 return self._rewrite(text)
-            self._glue(chunks, words)
+            if any(glue in text for glue in self._gluing):
+                self._glue(chunks, words)
         return " ".join(self._pieces(chunks, words))
 
-    def _glue(self, chunks: list[str], words: list[str | None]) -> None:
-        """Take back the word an apostrophe will close up to, fillers between them included."""
+    def _glue(self, chunks: list[str], words: list[str]) -> None:
+        """Take back each word that an apostrophe, filler or participle after it may change."""
         for k in range(len(chunks) - 1, 0, -1):
             chunk = chunks[k]
-            if words[k] is None and (chunk[0] == "'" or self._fillers.search(chunk)):
-                words[k - 1] = None
+            if not words[k] and (
+                chunk[0] == "'"
+                or chunk.startswith(self._participles)
+                or self._fillers.search(chunk)
+            ):
+                words[k - 1] = ""
 
-    def _pieces(self, chunks: list[str], words: list[str | None]) -> list[str]:
-        pieces = []
+    def _pieces(self, chunks: list[str], words: list[str]) -> list[str]:
+        pieces: list[str] = []
         end = len(chunks)
+        words.append("")  # so that there is a next span, always
         k = 0
-        while k < end:
-            word = words[k]
-            if word is not None:
-                pieces.append(word)
-                k += 1
-                continue
-            start = k
-            while k < end and words[k] is None:
+        while (start := words.index("", k)) < end:
+            pieces += words[k:start]
+            k = start + 1
+            while k < end and not words[k]:
                 k += 1
             span = chunks[start] if k == start + 1 else " ".join(chunks[start:k])
             piece = self._span(span, start > 0, k < end)
             if piece is not None:
                 pieces.append(piece)
-        return pieces
+        return pieces + words[k:end]
 
     def _span(self, span: str, before: bool, after: bool) -> str | None:
         """What a span becomes between its neighbours; None where nothing of it is left."""
@@ -252,9 +299,11 @@ class _English:
     def _rewrite(self, text: str) -> str:
         """Every rule in the package's order, on a lower-cased text without brackets."""
         text = self._fillers.sub("", text)
+        replacers = self._word_replacers
         if "'" in text:
             text = _SPACED_APOSTROPHE.sub("'", text)
-        for literal, sub, replacement in self._replacers:
+            replacers = self._replacers
+        for literal, sub, replacement in replacers:
             if literal in text:
                 text = sub(replacement, text)
         if "," in text:
@@ -265,10 +314,16 @@ class _English:
             text = unicodedata.normalize("NFKD", text)
         text = text.translate(self._symbols)
         words = text.split()
-        if _DIGIT.search(text) or not self._numbers.words.isdisjoint(words):
+        if "half" in text or _DIGIT.search(text):
             words = self._numbers(text).split()
+        elif not self._numbers.words.isdisjoint(words):
+            # What the number rules do before this step is for halves and figures alone.
+            text = " ".join(self._numbers.process_words(words))
+            words = self._numbers.postprocess(text).split()
         text = " ".join([self._spelling.get(word, word) for word in words])
-        text = _BARE_PREFIX.sub(r" \1", text)
-        if "%" in text:
+        # Without these symbols (figures and letters only) the words already stand one space apart.
+        if _KEPT_SYMBOL.search(text):
+            text = _BARE_PREFIX.sub(r" \1", text)
             text = _BARE_PERCENT.sub(r"\1 ", text)
-        return _SPACES.sub(" ", text)
+            text = _SPACES.sub(" ", text)
+        return text

@@ -32,14 +32,13 @@ class _ErrorRate(Metric):
         """Substitutions, deletions, insertions, reference length, of one pair of raw texts."""
         return tuple(self.rows([target], [answer])[0].tolist())
 
-    def rows(self, references: Sequence[str], hypotheses: Sequence[str]) -> Array:
+    def rows(self, targets: Sequence[str], answers: Sequence[str]) -> Array:
         """Rows of n pairs of raw texts, shape (n, 4). Raises ValueError if the counts differ."""
-        if len(references) != len(hypotheses):
-            raise ValueError(f"{len(references)} references for {len(hypotheses)} hypotheses")
-        rows = np.zeros((len(references), 4))
-        normalized = self.normalizer.batch
-        pairs = zip(normalized(references), normalized(hypotheses), strict=True)
-        for k, (reference, hypothesis) in enumerate(pairs):
+        if len(targets) != len(answers):
+            raise ValueError(f"{len(targets)} references for {len(answers)} hypotheses")
+        rows = np.zeros((len(targets), 4))
+        references, hypotheses = map(self.normalizer.batch, (targets, answers))
+        for k, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
             symbols = self._symbols(reference)
             if reference == hypothesis:
                 rows[k, 3] = len(symbols)
@@ -149,13 +148,13 @@ def _steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
     steps: list[Step] = []
     for tag, i, i_end, j, j_end in Levenshtein.opcodes(reference, hypothesis).as_list():
         if tag == "delete":
-            steps += [("delete", word, None) for word in reference[i:i_end]]
+            steps.extend(("delete", word, None) for word in reference[i:i_end])
         elif tag == "insert":
-            steps += [("insert", None, word) for word in hypothesis[j:j_end]]
+            steps.extend(("insert", None, word) for word in hypothesis[j:j_end])
         else:
-            name = "equal" if tag == "equal" else "substitute"
             sides = zip(reference[i:i_end], hypothesis[j:j_end], strict=True)
-            steps += [(name, word, answer) for word, answer in sides]
+            name = "equal" if tag == "equal" else "substitute"
+            steps.extend((name, word, answer) for word, answer in sides)
     return steps
 
 
