@@ -37,6 +37,18 @@ def read(path: Path) -> list[Session]:
     return sessions(entries)
 
 
+def read_pairs(reference: Path, hypothesis: Path) -> list[tuple[Session, Session | None]]:
+    """Reference sessions with the hypothesis of the same id, or None.
+
+    Raises UsageError for a hypothesis session that the reference has not.
+    """
+    wanted = read(reference)
+    given = {s.id: s for s in read(hypothesis)}
+    if unknown := given.keys() - {s.id for s in wanted}:
+        raise UsageError(f'{hypothesis}: session "{min(unknown)}" is not in {reference.name}')
+    return [(session, given.get(session.id)) for session in wanted]
+
+
 def sessions(entries: Iterable[Mapping[str, Any]]) -> list[Session]:
     """Valid entries grouped by session, in order of first appearance."""
     grouped: dict[str, list[Segment]] = {}

@@ -6,6 +6,7 @@ entries or of `Segment`. MeetEval counts; here a session's count becomes a row t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -126,6 +127,8 @@ class TimeConstrainedWordErrorRate(ConcatenatedWordErrorRate):
             time_constrained_minimum_permutation_word_error_rate as tcp,
         )
 
+        # It warns of word times it derived itself that cross segments; nothing a user can mend.
+        logging.getLogger("preprocess").setLevel(logging.ERROR)
         sides = SegLST(reference.segments), SegLST(hypothesis.segments)
         return tcp(*sides, collar=self.collar)
 
@@ -176,6 +179,15 @@ class WordDiarizationErrorRate(Metric):
         if all("start_time" in r for r in rows):
             rows.sort(key=lambda r: r["start_time"])
         return [(word, r["speaker"]) for r in rows for word in r["words"].split()]
+
+
+def speaker_metrics(normalizer_name: str = "none", collar: float = 5.0) -> tuple[Metric, ...]:
+    """The row that speaker tagging is reported in: cpWER, tcpWER, word diarisation error."""
+    return (
+        ConcatenatedWordErrorRate(normalizer_name),
+        TimeConstrainedWordErrorRate(normalizer_name, collar),
+        WordDiarizationErrorRate(normalizer_name),
+    )
 
 
 def _entry(entry: Mapping[str, Any] | Segment, normalize: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Score files that any program wrote: no model, no task."""
 
 COMMANDS = {
+    "cpwer": "cpWER, tcpWER and word diarisation error of SegLST files",
     "wer": "word error rate of transcripts, with CER beside it",
 }

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from ...bench.adapter import Adapter
+from ...bench.adapter import Adapter, Failure
 from ...bench.errors import UsageError
 from ...bench.metrics.metric import Array
 from ...bench.nbest import Correction, NBest
 from ...bench.plain import to_json
+from ...bench.task import Outcome
 from .network import GAP, align, network
 
 
@@ -63,40 +64,42 @@ class Fusion(Adapter):
         """The weights' hash."""
         return {"weights": blake2b(to_json(self.weights).encode(), digest_size=8).hexdigest()}
 
-    def correct(self, batch: Sequence[NBest]) -> list[Correction]:
-        """One fused text a list."""
-        return [Correction(self._fuse(request)) for request in batch]
+    def correct(self, batch: Sequence[NBest]) -> list[Correction | Failure]:
+        """One fused text a list; a failure where a reading's system has no weight."""
+        return [self._fuse(request) for request in batch]
 
-    def _fuse(self, request: NBest) -> str:
+    def _fuse(self, request: NBest) -> Correction | Failure:
         index = columns(request, self.weights.systems)
+        if index is None:
+            return Failure(Outcome.ERROR, f"no weight for one of {', '.join(names(request))}")
         words = []
         for slot in network([text.split() for text in request.texts]):
             candidates, features = _features(slot, index, len(self.weights.systems))
             words.append(candidates[int((features @ self._vector).argmax())])
-        return " ".join(filter(None, words))
+        return Correction(" ".join(filter(None, words)))
 
 
-def columns(request: NBest, systems: Sequence[str]) -> list[int]:
-    """The weight that each reading has: its system's, or that of its rank where none is named.
+def names(request: NBest) -> tuple[str, ...]:
+    """Where each reading comes from: its system, or its rank in the list where none is named."""
+    return request.systems or tuple(f"rank{k + 1}" for k in range(len(request.hypotheses)))
 
-    Raises UsageError where a reading's system was not among those trained on.
+
+def columns(request: NBest, systems: Sequence[str]) -> list[int] | None:
+    """Which weight each reading has; None where one has none.
+
+    Readings without names are taken to come in the order that was trained on.
     """
-    names = request.systems or tuple(f"rank{k + 1}" for k in range(len(request.hypotheses)))
-    for name in names:
-        if name not in systems:
-            known = ", ".join(systems)
-            raise UsageError(f'fusion: no weight for "{name}"; it was trained on {known}')
-    return [systems.index(name) for name in names]
+    if not request.systems and len(request.hypotheses) <= len(systems):
+        return list(range(len(request.hypotheses)))
+    if set(names(request)) <= set(systems):
+        return [systems.index(name) for name in names(request)]
+    return None
 
 
 def train(lists: Iterable[tuple[NBest, str]], penalty: float = 1.0) -> Weights:
     """Weights from lists and their references. Raises UsageError if nothing can be learned."""
     lists = list(lists)
-    names: dict[str, None] = {}
-    for request, _ in lists:
-        ranks = tuple(f"rank{k + 1}" for k in range(len(request.hypotheses)))
-        names |= dict.fromkeys(request.systems or ranks)
-    systems = tuple(names)
+    systems = tuple(dict.fromkeys(name for request, _ in lists for name in names(request)))
     places, chosen = _places(lists, systems)
     if not places:
         raise UsageError("train fusion: no place where readings differ and one of them is right")
@@ -112,6 +115,7 @@ def _places(
     places, chosen = [], []
     for request, reference in lists:
         index = columns(request, systems)
+        assert index is not None, "every system of the lists is among the systems"
         slots = network([text.split() for text in request.texts])
         for slot, word in align(slots, reference.split()):
             if slot is not None and len(set(slot)) > 1 and word in slot:

@@ -1,0 +1,7 @@
+"""Train a reference system, small, to a file that its adapter loads."""
+
+COMMANDS = {
+    "corrector": "a byte-level encoder-decoder that corrects N-best lists",
+    "fusion": "weights for voting over the hypotheses of several systems",
+    "ngram": "an n-gram language model from text, for rescoring and speaker tagging",
+}
