@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from podium.bench.sandbox import Limits, Outcome, judge, layers
 from podium.bench.sandbox.problems import Check, Problem, Solution
 

@@ -25,7 +25,7 @@ from ..errors import UsageError
 from .inside.codec import CodecError
 from .inside.tester import PROGRESS
 from .inside.wire import Gone, Wire, send_with_fds
-from .jail import Child, Jail, JailError, Limits
+from .jail import Child, Jail, Limits
 from .outcomes import Outcome, TestOutcome, Verdict, overall
 from .problems import Calls, Problem, Solution
 from .reference import expected_outputs
@@ -145,9 +145,7 @@ def _recheck_timeouts(
 class Meter:
     """How much of its limits the test under way has used."""
 
-    def __init__(
-        self, limits: Limits, solution: Child, tester: Child, needs: Sequence[float] = ()
-    ):
+    def __init__(self, limits: Limits, solution: Child, tester: Child, needs: Sequence[float] = ()):
         self._limits, self._sides, self._needs = limits, (solution, tester), needs
         self._test = -2
         self._last = (0.0, 0.0, 0.0, 0.0, 0.0)
@@ -156,9 +154,7 @@ class Meter:
     def over(self, test: int, waiting: bool) -> str:
         """Which limit is passed: "solution", "tester", or nothing."""
         solution, tester = self._sides
-        now = (
-            time.monotonic(), solution.cpu(), tester.cpu(), solution.queued(), tester.queued()
-        )
+        now = (time.monotonic(), solution.cpu(), tester.cpu(), solution.queued(), tester.queued())
         wall, ran, tested, *queues = (n - o for n, o in zip(now, self._last, strict=True))
         same = test == self._test
         self._last, self._test = now, test
@@ -256,9 +252,7 @@ class Lane:
             tests = [TestOutcome(Outcome.HARNESS_ERROR, note=self._trouble) for _ in tests]
         return tuple(tests), tuple([*notes, *([self._remark] if self._remark else [])])
 
-    def times_out(
-        self, problem: Problem, source: str, tests: tuple[TestOutcome, ...]
-    ) -> bool:
+    def times_out(self, problem: Problem, source: str, tests: tuple[TestOutcome, ...]) -> bool:
         """Whether the first test that timed out does so again."""
         late = next(i for i, test in enumerate(tests) if test.outcome is Outcome.TIMEOUT)
         first = late if isinstance(problem.tests, Calls) else 0  # pieces build on earlier ones

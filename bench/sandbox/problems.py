@@ -182,11 +182,19 @@ def mbpp(row: dict[str, Any]) -> Problem:
 _RULES = {
     "HumanEval": {"find_zero": "root"},
     "Mbpp": dict.fromkeys(
-        "similar_elements find_char_long common_in_nested_lists extract_singly larg_nnum "
-        "intersection_array find_dissimilar Diff".split(),
+        [
+            "similar_elements",
+            "find_char_long",
+            "common_in_nested_lists",
+            "extract_singly",
+            "larg_nnum",
+            "intersection_array",
+            "find_dissimilar",
+            "Diff",
+        ],
         "same_set",
     )
-    | dict.fromkeys("check_str text_match_three text_starta_endb".split(), "present")
+    | dict.fromkeys(["check_str", "text_match_three", "text_starta_endb"], "present")
     | {
         "are_equivalent": "anything",
         "sum_div": "equal_or_zero",

@@ -56,7 +56,7 @@ class Handle:
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
-class Unanswerable(Exception):  # noqa: N818  (the outcome's own name)
+class Unanswerable(Exception):
     """A test looked into a value that could not cross."""
 
 

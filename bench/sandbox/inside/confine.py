@@ -99,6 +99,4 @@ class _Program(ctypes.Structure):
 
 def _load_filter(instructions: bytes) -> None:
     program = _Program(len(instructions) // 8, instructions)
-    _check(
-        _LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.byref(program), 0, 0), "seccomp"
-    )
+    _check(_LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.byref(program), 0, 0), "seccomp")

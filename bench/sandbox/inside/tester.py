@@ -25,11 +25,11 @@ class SolutionGone(BaseException):
     """The solution's process ended or broke the protocol: who watches it knows why."""
 
 
-class NeedsJail(Exception):  # noqa: N818  (a request, not an error)
+class NeedsJail(Exception):
     """An argument that cannot cross: the piece of test must run beside the solution."""
 
 
-class FromSolution(Exception):  # noqa: N818  (a marker)
+class FromSolution(Exception):
     """Mixed into every exception that the solution raised."""
 
 

@@ -13,7 +13,7 @@ from .codec import MAX_BYTES, CodecError, decode, encode
 _LENGTH = struct.Struct("<I")
 
 
-class Gone(Exception):  # noqa: N818  (what happened to the other side)
+class Gone(Exception):
     """The other side closed its end or broke the framing."""
 
 
