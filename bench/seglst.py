@@ -79,7 +79,7 @@ def _problem(entry: Any) -> str:
         if not isinstance(entry.get(name), str):
             what = _kind(entry[name]) if name in entry else "missing"
             return f'"{name}" must be a text, is {what}'
-    times = [entry.get("start_time"), entry.get("end_time")]
+    times: list[Any] = [entry.get("start_time"), entry.get("end_time")]
     if times == [None, None]:
         return ""
     if not all(isinstance(t, (int, float)) and not isinstance(t, bool) for t in times):

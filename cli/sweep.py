@@ -181,7 +181,7 @@ def _equal_latency(settings: list[Setting], runs: list[Run], at: float) -> list[
     from ..bench.spec import rebuild
 
     metrics = {m.name: m for m in rebuild(runs[0]).metrics}
-    chosen = [metrics["bleu"], metrics["al"]]
+    chosen = (metrics["bleu"], metrics["al"])
     found = []
     for setting, run in zip(settings, runs, strict=True):
         rows = Table.of(run.records(), chosen).rows()
@@ -189,7 +189,7 @@ def _equal_latency(settings: list[Setting], runs: list[Run], at: float) -> list[
     return to_plain(at_latency(found, *chosen, at, _baseline(found, chosen, at)))
 
 
-def _baseline(found: list[Any], metrics: list[Any], at: float) -> str:
+def _baseline(found: list[Any], metrics: tuple[Any, Any], at: float) -> str:
     """The policy that the others are held against: the best that does not anticipate."""
     from ..bench.curves import at_latency
 

@@ -85,10 +85,10 @@ class ConcatenatedWordErrorRate(Metric):
         from meeteval.wer.wer.cp import cp_word_error_rate
 
         return cp_word_error_rate(
-            SegLST(reference.segments),
-            SegLST(hypothesis.segments),
-            reference_sort=_sort(reference),
-            hypothesis_sort=_sort(hypothesis),
+            SegLST(reference.segments),  # pyright: ignore[reportArgumentType]
+            SegLST(hypothesis.segments),  # pyright: ignore[reportArgumentType]
+            reference_sort=_sort(reference),  # pyright: ignore[reportArgumentType]
+            hypothesis_sort=_sort(hypothesis),  # pyright: ignore[reportArgumentType]
         )
 
 
@@ -129,7 +129,7 @@ class TimeConstrainedWordErrorRate(ConcatenatedWordErrorRate):
 
         # It warns of word times it derived itself that cross segments; nothing a user can mend.
         logging.getLogger("preprocess").setLevel(logging.ERROR)
-        sides = SegLST(reference.segments), SegLST(hypothesis.segments)
+        sides = SegLST(reference.segments), SegLST(hypothesis.segments)  # pyright: ignore[reportArgumentType]
         return tcp(*sides, collar=self.collar)
 
 
@@ -209,9 +209,10 @@ def _aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[
     from rapidfuzz.distance import Levenshtein
 
     pairs = []
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(reference, hypothesis).as_list():
-        if tag in ("equal", "replace"):
-            pairs += zip(range(i, i_end), range(j, j_end), strict=True)
+    for code in Levenshtein.opcodes(reference, hypothesis):
+        if code.tag in ("equal", "replace"):
+            ours = range(code.src_start, code.src_end)
+            pairs += zip(ours, range(code.dest_start, code.dest_end), strict=True)
     return pairs
 
 

@@ -3,8 +3,8 @@
 bubblewrap builds the outer wall: a root file system of read-only pieces (the interpreter, /usr and
 this package's `inside` folder), no network, no /proc, an empty environment. Each child then gets a
 pid, mount and ipc namespace and a user id (as root) or user namespace of its own, a private /tmp,
-rlimits, no capability and a system-call filter. Where bubblewrap cannot run, the filter and Landlock
-alone have to do, and `layers` says so.
+rlimits, no capability and a system-call filter. Where bubblewrap cannot run, the filter and
+Landlock alone have to do, and `layers` says so.
 """
 
 from __future__ import annotations

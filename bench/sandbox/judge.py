@@ -9,6 +9,7 @@ after all lanes are done, and where it then ends in time, the whole solution is 
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import select
@@ -250,7 +251,7 @@ class Lane:
                 self._drop_tester()
         if self._trouble:
             tests = [TestOutcome(Outcome.HARNESS_ERROR, note=self._trouble) for _ in tests]
-        return tuple(tests), tuple([*notes, *([self._remark] if self._remark else [])])
+        return tuple(tests), (*notes, *([self._remark] if self._remark else []))
 
     def times_out(self, problem: Problem, source: str, tests: tuple[TestOutcome, ...]) -> bool:
         """Whether the first test that timed out does so again."""
@@ -321,10 +322,8 @@ class Lane:
             wire = Wire(ours)
             # (a timeout of the socket object would make the tester's end non-blocking too)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
-            try:
+            with contextlib.suppress(Gone):  # it ended before it read: the tester sees the same
                 wire.send(["load", source, problem.entry_point])
-            except Gone:
-                pass  # it ended before it read: the tester sees the same
             wire.close()
             return self._watch(child, first, stop)
         finally:

@@ -170,7 +170,7 @@ def _parted(examples: Sequence[Example], share: float) -> tuple[list[Example], l
 
 
 def _batches(fit: Sequence[Example], plan: Plan, draw: random.Random) -> list[Any]:
-    """One epoch: each list `repeats` times, half of the time with a reading that is not its best."""
+    """One epoch: each list `repeats` times, half of them with a reading that is not its best."""
     from .seq2seq import END, START, padded
 
     pairs = []

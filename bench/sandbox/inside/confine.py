@@ -1,4 +1,4 @@
-"""What a forked child gives up before it runs anything: namespaces, rights, limits, system calls."""
+"""What a forked child gives up before it runs anything: namespaces, rights, limits, calls."""
 
 from __future__ import annotations
 

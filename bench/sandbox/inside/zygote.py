@@ -18,7 +18,7 @@ from typing import Any
 from . import confine, runner, tester
 from .wire import Gone, receive_with_fds, send_with_fds
 
-COMMON = (  # what solutions import most: read once, shared by every fork
+COMMON = (  # noqa: SIM905  what solutions import most: read once, shared by every fork
     "abc bisect collections copy dataclasses datetime decimal enum fractions functools hashlib "
     "heapq io itertools json math operator random re statistics string struct time types typing"
 ).split()
