@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import environment, signature
-from .adapter import Failure, method_of, request_type, response_type
+from .adapter import Failure, batch_method, method_of, request_type, response_type
 from .batch_search import Budget, auto_limit, is_out_of_memory
 from .batching import Batch, BatchLimit, Padding, plan
 from .errors import UsageError
@@ -331,7 +331,7 @@ class Caller:
     """
 
     def __init__(self, adapter: Any, capability: type) -> None:
-        self._method = getattr(adapter, method_of(capability))
+        self._method = batch_method(adapter, capability)
         self._response = response_type(capability)
 
     def __call__(self, requests: Sequence[Request]) -> _Called:
