@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 from .audio import Audio
+from .dialogue import Dialogue, Emotion, Session, Tagging
+from .nbest import Correction, NBest
 from .stream import Interpretation, Source, Stream, conduct
 from .task import Outcome, Request, Response, Transcript
 from .text import Continuation, Generation, Prompt, Scored, Sentence, Translation
@@ -63,6 +65,33 @@ class Interprets(Protocol):
 
     def interpret(self, source: Source) -> Iterator[str]:
         """Read units from the source and yield text to write, in whole words or characters."""
+        ...
+
+
+@runtime_checkable
+class Corrects(Protocol):
+    """What a recogniser gave to what was meant."""
+
+    def correct(self, batch: Sequence[NBest]) -> Sequence[Correction | Failure]:
+        """One text (or failure) a list of readings, in order."""
+        ...
+
+
+@runtime_checkable
+class TagsSpeakers(Protocol):
+    """Who said which word, from the words and a first guess."""
+
+    def tag_speakers(self, batch: Sequence[Session]) -> Sequence[Tagging | Failure]:
+        """One tagging (or failure) a session, in order."""
+        ...
+
+
+@runtime_checkable
+class ClassifiesEmotion(Protocol):
+    """How a speaker felt, from what was said until then."""
+
+    def classify_emotion(self, batch: Sequence[Dialogue]) -> Sequence[Emotion | Failure]:
+        """One label (or failure) a dialogue's last turn, in order."""
         ...
 
 

@@ -180,7 +180,7 @@ def _equal_latency(settings: list[Setting], runs: list[Run], at: float) -> list[
     from ..bench.scores import Table
     from ..bench.spec import rebuild
 
-    metrics = {m.name: m for m in rebuild(runs[0].document).metrics}
+    metrics = {m.name: m for m in rebuild(runs[0]).metrics}
     quality, lag = metrics["bleu"], metrics["al"]
     found = []
     for setting, run in zip(settings, runs, strict=True):

@@ -23,7 +23,7 @@ class Metric(ABC):
     name: str
     unit: ClassVar[str] = "ratio"
     higher_is_better: ClassVar[bool] = False
-    columns: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]
 
     @abstractmethod
     def row(self, target: Any, answer: Any) -> Row:

@@ -14,7 +14,7 @@ from podium.bench.statistics import estimates
 from podium.bench.stream import Stream, conduct
 from podium.bench.text import Generation
 
-TEXT = "The new bridge across the river will be finished next spring."
+TEXT = "The new bridge will be finished next spring."
 
 
 class OneByOne:
