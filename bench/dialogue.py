@@ -36,7 +36,9 @@ class Session(Request):
         """Two speakers taking turns of eight words."""
         words = Prompt.synthetic(size).text.split()
         turns = [words[i : i + 8] for i in range(0, len(words), 8)]
-        return cls("synthetic", tuple(Segment("ab"[i % 2], " ".join(t)) for i, t in enumerate(turns)))
+        return cls(
+            "synthetic", tuple(Segment("ab"[i % 2], " ".join(t)) for i, t in enumerate(turns))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +106,3 @@ class Emotion(Response):
     @property
     def empty(self) -> bool:
         return not self.label.strip()
-

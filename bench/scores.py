@@ -128,10 +128,7 @@ def score_sessions(
     """
     rows = {
         m.name: np.array(
-            [
-                m.worst(a.segments) if b is None else m.row(a.segments, b.segments)
-                for a, b in pairs
-            ]
+            [m.worst(a.segments) if b is None else m.row(a.segments, b.segments) for a, b in pairs]
         )
         for m in metrics
     }

@@ -15,6 +15,8 @@ COMMANDS = {
     "rescore": "score a finished run again, without its model",
     "show": "show a run: scores, profile, worst samples, plot",
     "compare": "hold runs against each other, sample by sample",
+    "sweep": "run operating curves and compare at equal latency",
+    "train": "train a reference system, small",
     "list": "list tasks, splits, adapters, boards",
     "leaderboard": "make a table out of run folders",
     "build": "make a data set from material at hand",

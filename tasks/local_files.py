@@ -11,7 +11,9 @@ from ..bench.errors import UsageError, unknown
 SUFFIXES = (".jsonl.gz", ".jsonl", ".json.gz", ".json")
 
 
-def files(data: Path | None, folders: Sequence[str], suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
+def files(
+    data: Path | None, folders: Sequence[str], suffixes: Sequence[str] = SUFFIXES
+) -> dict[str, Path]:
     """Split name to file, for every file of these suffixes in DIR and in these folders of it."""
     found: dict[str, Path] = {}
     for folder in () if data is None else (data, *(data / f for f in folders)):

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from podium.bench import seglst
 from podium.bench.dialogue import Segment, Session
 from podium.bench.errors import UsageError
@@ -22,7 +21,23 @@ from podium.bench.metrics.cpwer import (
     WordDiarizationErrorRate,
 )
 
-WORDS = "so the cat sat on a mat and then it ran far away from here".split()
+WORDS = [
+    "so",
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "then",
+    "it",
+    "ran",
+    "far",
+    "away",
+    "from",
+    "here",
+]
 
 
 def generated(n: int, timed: bool) -> tuple[list[Session], list[Session]]:

@@ -128,7 +128,10 @@ class FasterWhisper(Adapter):
     def _tokenizer(self, language: str | None) -> Any:
         whisper = self._whisper
         return self._tokenizer_class(
-            whisper.hf_tokenizer, whisper.model.is_multilingual, task="transcribe", language=language
+            whisper.hf_tokenizer,
+            whisper.model.is_multilingual,
+            task="transcribe",
+            language=language,
         )
 
     def _transcript(self, result: Any) -> Transcript:

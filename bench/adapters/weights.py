@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def weights_hash(path: Path | str) -> str:
-    """SHA-256, in hexadecimal, of a file, or of a folder's files: their relative names and contents.
+    """SHA-256 in hexadecimal of a file, or of a folder: its files' relative names and contents.
 
     Whole files are read (several at once: hashing leaves the interpreter lock), since weights that
     differ in one byte are other weights. Hidden files and byte-code are no part of a model.

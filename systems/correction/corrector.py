@@ -198,9 +198,7 @@ def _least_confidence(model: Any, check: Sequence[Example]) -> float:
     return least
 
 
-def _parted(
-    examples: Sequence[Example], share: float
-) -> tuple[list[Example], list[Example]]:
+def _parted(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
     """Examples to fit and to check on, speakers whole where there are any."""
     names = [e.speaker or e.reference for e in examples]
     order = sorted(set(names), key=lambda n: blake2b(n.encode(), digest_size=8).digest())

@@ -125,9 +125,7 @@ def _places(
     return places, chosen
 
 
-def _features(
-    slot: Sequence[str], index: Sequence[int], systems: int
-) -> tuple[list[str], Array]:
+def _features(slot: Sequence[str], index: Sequence[int], systems: int) -> tuple[list[str], Array]:
     """A slot's candidates, and their votes, shape (candidates, 2 systems)."""
     candidates = list(dict.fromkeys(slot))
     features = np.zeros((len(candidates), 2 * systems))

@@ -33,7 +33,5 @@ class Guard:
             return "" if not any(r.strip() for r in readings) else "empty"
         if len(answer) > self.longest * max(map(len, readings), default=0) + 20:
             return "too long"
-        nearest = min(
-            (Levenshtein.normalized_distance(answer, r) for r in readings), default=0.0
-        )
+        nearest = min((Levenshtein.normalized_distance(answer, r) for r in readings), default=0.0)
         return "far from every reading" if nearest > self.farthest else ""

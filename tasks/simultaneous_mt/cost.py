@@ -1,0 +1,36 @@
+"""What an interpretation costs: calls, tokens and seconds for each unit of source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...bench.metrics.metric import Array, Metric, Row
+from ...bench.stream import Interpretation
+
+
+class PerUnit(Metric):
+    """A cost over the length of the source: `calls`, `tokens`, or `seconds` of computing.
+
+    What a sentence without an answer cost is not known: it is in neither sum.
+    """
+
+    columns = ("cost", "source")
+
+    def __init__(self, cost: str, unit: str = "words") -> None:
+        self.cost = cost
+        self.name = f"{cost}_per_{unit.removesuffix('s')}"
+        self.unit = f"{cost}/{unit.removesuffix('s')}"  # type: ignore[misc]
+
+    def row(self, target: Any, answer: Interpretation) -> Row:
+        costs = {
+            "calls": answer.calls,
+            "tokens": answer.tokens,
+            "seconds": answer.total_seconds,
+        }
+        return float(costs[self.cost]), float(answer.source_length)
+
+    def worst(self, target: Any) -> Row:
+        return 0.0, 0.0
+
+    def value(self, sums: Array) -> Array:
+        return sums[..., 0] / sums[..., 1]
