@@ -34,12 +34,12 @@ class Example:
 class Plan:
     """How to train. `minutes` ends training early; the best epoch on `held_out` is kept."""
 
-    epochs: int = 40
+    epochs: int = 80
     minutes: float = 12.0
     batch: int = 64
     rate: float = 3e-3
     repeats: int = 2
-    held_out: float = 0.1
+    held_out: float = 0.15
     seed: int = 0
 
 
@@ -47,8 +47,8 @@ class ByteCorrector(Adapter):
     """A byte-level encoder-decoder from `podium train corrector`.
 
     Each of the first `readings` readings is corrected on its own; the answer that most of them
-    lead to is taken, ties to the earlier reading. An answer that fails the guard falls back to the
-    1-best reading and says so.
+    lead to is taken, ties to the more confident. It falls back to the 1-best reading, and says so,
+    where the model is less sure than training found worth while, or the guard refuses.
     """
 
     batched = True
@@ -60,7 +60,8 @@ class ByteCorrector(Adapter):
         if not path.is_file():
             raise UsageError(f"{path}: no such file; make one with podium train corrector")
         try:
-            self._model, _ = Seq2Seq.load(checkpoint)
+            self._model, notes = Seq2Seq.load(checkpoint)
+            self._least = float(str(notes["least_confidence"]))
         except (RuntimeError, KeyError, ValueError, TypeError, OSError, EOFError) as error:
             first = str(error).strip().splitlines()[0]
             raise UsageError(f"{path}: not a corrector's checkpoint ({first})") from error
@@ -77,36 +78,53 @@ class ByteCorrector(Adapter):
 
     def correct(self, batch: Sequence[NBest]) -> list[Correction]:
         """One text a list; lists without any text are answered with none."""
-        readings = [
-            (i, text)
-            for i, request in enumerate(batch)
-            for text in request.distinct[: self._readings]
-            if text.strip()
-        ]
         with stage("model"):
-            answers = corrected(self._model, [text for _, text in readings])
-        given: list[list[str]] = [[] for _ in batch]
-        for (i, _), answer in zip(readings, answers, strict=True):
-            given[i].append(answer)
+            votes = answers(self._model, batch, self._readings)
         return [
-            self._guard(Counter(g).most_common(1)[0][0], r) if g else Correction("")
-            for g, r in zip(given, batch, strict=True)
+            Correction("") if vote is None else self._checked(*vote, request)
+            for vote, request in zip(votes, batch, strict=True)
         ]
 
+    def _checked(self, answer: str, confidence: float, request: NBest) -> Correction:
+        if confidence < self._least:
+            return Correction(request.first, "unsure")
+        return self._guard(answer, request)
 
-def corrected(model: Any, texts: Sequence[str]) -> list[str]:
-    """Greedy answers, texts of like length together."""
+
+def answers(
+    model: Any, batch: Sequence[NBest], readings: int
+) -> list[tuple[str, float] | None]:
+    """The answer that most readings lead to and its confidence; None for a list without text."""
+    asked = [
+        (i, text)
+        for i, request in enumerate(batch)
+        for text in request.distinct[:readings]
+        if text.strip()
+    ]
+    given: list[list[tuple[str, float]]] = [[] for _ in batch]
+    for (i, _), answer in zip(asked, corrected(model, [t for _, t in asked]), strict=True):
+        given[i].append(answer)
+    return [_elected(found) if found else None for found in given]
+
+
+def _elected(found: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    votes = Counter(text for text, _ in found)
+    return max(found, key=lambda answer: (votes[answer[0]], answer[1]))
+
+
+def corrected(model: Any, texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Greedy answers and confidences, texts of like length together."""
     from .seq2seq import padded
 
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    answers = [""] * len(texts)
+    found = [("", 0.0)] * len(texts)
     for start in range(0, len(order), 64):
         part = order[start : start + 64]
         rows = [symbols(texts[i]) for i in part]
-        found = model.greedy(padded(rows), 2 * len(rows[-1]) + 20)
-        for i, answer in zip(part, found, strict=True):
-            answers[i] = answer.decode("utf-8", "replace")
-    return answers
+        greedy = model.greedy(padded(rows), 2 * len(rows[-1]) + 20)
+        for i, (answer, confidence) in zip(part, greedy, strict=True):
+            found[i] = (answer.decode("utf-8", "replace"), confidence)
+    return found
 
 
 def symbols(text: str) -> list[int]:
@@ -156,8 +174,28 @@ def train(examples: Sequence[Example], plan: Plan, note: Callable[[str], None]) 
             break
     model.load_state_dict(kept)
     seconds = time.monotonic() - began
-    notes = {"epochs": epoch, "held_out_cer": best, "seconds": seconds}
-    return model.eval(), notes | {"lists": len(fit), "seed": plan.seed}
+    least = _least_confidence(model.eval(), check)
+    notes = {"least_confidence": least, "epochs": epoch, "held_out_cer": best, "seconds": seconds}
+    return model, notes | {"lists": len(fit), "seed": plan.seed}
+
+
+def _least_confidence(model: Any, check: Sequence[Example]) -> float:
+    """The confidence below which the 1-best reading has fewer word errors, held-out speakers."""
+    from rapidfuzz.distance import Levenshtein
+
+    gains = []
+    found = answers(model, [e.request for e in check], readings=3)
+    for example, answer in zip(check, found, strict=True):
+        if answer is not None:
+            words = example.reference.split()
+            first = Levenshtein.distance(words, example.request.first.split())
+            gains.append((answer[1], first - Levenshtein.distance(words, answer[0].split())))
+    best, least, total = 0, 0.0, 0
+    for confidence, gain in sorted(gains, reverse=True):
+        total += gain
+        if total > best:
+            best, least = total, confidence
+    return least
 
 
 def _parted(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
@@ -170,7 +208,11 @@ def _parted(examples: Sequence[Example], share: float) -> tuple[list[Example], l
 
 
 def _batches(fit: Sequence[Example], plan: Plan, draw: random.Random) -> list[Any]:
-    """One epoch: each list `repeats` times, half of them with a reading that is not its best."""
+    """One epoch: each list `repeats` times, half of the time with a reading that is not its best.
+
+    A quarter of the pairs are two lists' first and second halves, cut where both sides agree: more
+    sentences than the data has.
+    """
     from .seq2seq import END, START, padded
 
     pairs = []
@@ -178,12 +220,35 @@ def _batches(fit: Sequence[Example], plan: Plan, draw: random.Random) -> list[An
         texts = list(example.request.distinct) or [""]
         for _ in range(plan.repeats):
             text = texts[0] if draw.random() < 0.5 else draw.choice(texts)
-            pairs.append((symbols(text), [START, *symbols(example.reference), END]))
-    draw.shuffle(pairs)
-    pairs.sort(key=lambda pair: len(pair[0]) // 8)  # like lengths together: little padding
-    batches = [pairs[i : i + plan.batch] for i in range(0, len(pairs), plan.batch)]
+            pairs.append((text, example.reference))
+    heads = [_cut(*pair, draw) for pair in pairs]
+    tails = draw.sample(heads, len(heads))
+    for i in draw.sample(range(len(pairs)), len(pairs) // 4):
+        (head, _), (_, tail) = heads[i], tails[i]
+        joined = [" ".join(filter(None, sides)) for sides in zip(head, tail, strict=True)]
+        pairs[i] = (joined[0], joined[1])
+    rows = [(symbols(a), [START, *symbols(b), END]) for a, b in pairs]
+    draw.shuffle(rows)
+    rows.sort(key=lambda row: len(row[0]) // 8)  # like lengths together: little padding
+    batches = [rows[i : i + plan.batch] for i in range(0, len(rows), plan.batch)]
     draw.shuffle(batches)
-    return [(padded([a for a, _ in b]), padded([y for _, y in b])) for b in batches]
+    return [(padded([x for x, _ in b]), padded([y for _, y in b])) for b in batches]
+
+
+Pair = tuple[str, str]
+
+
+def _cut(text: str, reference: str, draw: random.Random) -> tuple[Pair, Pair]:
+    """A pair's first and second part, cut before a word that both have in the alignment."""
+    from rapidfuzz.distance import Levenshtein
+
+    a, b = text.split(), reference.split()
+    places = [(0, 0), (len(a), len(b))]
+    for tag, i, i_end, j, _ in Levenshtein.opcodes(a, b).as_list():
+        if tag == "equal":
+            places += [(i + k, j + k) for k in range(i_end - i)]
+    i, j = draw.choice(places)
+    return (" ".join(a[:i]), " ".join(b[:j])), (" ".join(a[i:]), " ".join(b[j:]))
 
 
 def _error_rate(model: Any, check: Sequence[Example]) -> float:
@@ -191,5 +256,5 @@ def _error_rate(model: Any, check: Sequence[Example]) -> float:
     from rapidfuzz.distance import Levenshtein
 
     pairs = zip(corrected(model, [e.request.first for e in check]), check, strict=True)
-    errors = sum(Levenshtein.distance(a, e.reference) for a, e in pairs)
+    errors = sum(Levenshtein.distance(text, e.reference) for (text, _), e in pairs)
     return errors / max(1, sum(len(e.reference) for e in check))

@@ -22,7 +22,7 @@ class Shape:
 
     width: int = 128
     embedding: int = 64
-    dropout: float = 0.2
+    dropout: float = 0.1
 
 
 class Seq2Seq(nn.Module):
@@ -74,24 +74,30 @@ class Seq2Seq(nn.Module):
         )
 
     @torch.no_grad()
-    def greedy(self, source: Tensor, longest: int) -> list[bytes]:
-        """The most probable next symbol until END or `longest` bytes; the same for any batch."""
+    def greedy(self, source: Tensor, longest: int) -> list[tuple[bytes, float]]:
+        """The most probable next symbol until END or `longest` bytes, with its confidence.
+
+        Confidence is the mean log-probability of the symbols. The answers are the same for any
+        batch up to rounding.
+        """
         states, mask, one, two = self.encode(source)
         symbol = torch.full((len(source), 1), START)
         answers: list[list[int]] = [[] for _ in source]
+        total = [0.0] * len(source)
         open_ = set(range(len(source)))
         for _ in range(longest):
             logits, one, two = self.decode(symbol, states, mask, one, two)
             logits[:, :, [PAD, START]] = -torch.inf
-            symbol = logits[:, -1].argmax(-1, keepdim=True)
+            best, symbol = logits[:, -1].log_softmax(-1).max(-1, keepdim=True)
             for i in list(open_):
+                total[i] += float(best[i])
                 if (value := int(symbol[i])) == END:
                     open_.remove(i)
                 else:
                     answers[i].append(value)
             if not open_:
                 break
-        return [bytes(a) for a in answers]
+        return [(bytes(a), t / (len(a) + 1)) for a, t in zip(answers, total, strict=True)]
 
     def save(self, path: str, **notes: object) -> None:
         """Write shape, weights and notes; `load` reads them without running any code in them."""
