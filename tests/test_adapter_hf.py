@@ -13,9 +13,9 @@ from podium.bench.timing import stopwatch
 
 pytest.importorskip("transformers")
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-import tiny_models as tiny  # noqa: E402
-import torch  # noqa: E402
-from podium.bench.adapters.hf import Transformers  # noqa: E402
+import tiny_models as tiny
+import torch
+from podium.bench.adapters.hf import Transformers
 
 FAMILY = ["Wav2Vec2", "Hubert", "WavLM", "UniSpeech", "UniSpeechSat"]
 PADDED = {

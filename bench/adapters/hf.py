@@ -27,8 +27,21 @@ AUTO = (
 """Auto classes, the first whose table knows the configuration wins; older versions lack some."""
 
 PADS = frozenset(
-    "granite_speech5_ctc hubert lasr_ctc parakeet_ctc parakeet_rnnt parakeet_tdt qwen2_audio "
-    "unispeech unispeech-sat wav2vec2 wav2vec2-bert wavlm whisper".split()
+    [
+        "granite_speech5_ctc",
+        "hubert",
+        "lasr_ctc",
+        "parakeet_ctc",
+        "parakeet_rnnt",
+        "parakeet_tdt",
+        "qwen2_audio",
+        "unispeech",
+        "unispeech-sat",
+        "wav2vec2",
+        "wav2vec2-bert",
+        "wavlm",
+        "whisper",
+    ]
 )
 """Model types whose answers do not change when their batch is padded, as the tests measure.
 

@@ -26,7 +26,7 @@ from ..errors import UsageError
 from .inside.codec import CodecError
 from .inside.tester import PROGRESS
 from .inside.wire import Gone, Wire, send_with_fds
-from .jail import Child, Jail, Limits
+from .jail import Child, Jail, JailError, Limits
 from .outcomes import Outcome, TestOutcome, Verdict, overall
 from .problems import Calls, Problem, Solution
 from .reference import expected_outputs

@@ -9,7 +9,27 @@ from pathlib import Path
 import torch
 import transformers as t
 
-WORDS = "the cat sat on a mat and heard how much wood it would chuck if it could do so".split()
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "heard",
+    "how",
+    "much",
+    "wood",
+    "it",
+    "would",
+    "chuck",
+    "if",
+    "it",
+    "could",
+    "do",
+    "so",
+]
 
 
 def byte_pairs(kind: type = t.PreTrainedTokenizerFast, special: tuple[str, ...] = (), **tokens):
