@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 from .audio import Audio
+from .dialogue import Dialogue, Emotion, Session, Tagging
+from .nbest import Correction, NBest
+from .stream import Interpretation, Source, Stream, conduct
 from .task import Outcome, Request, Response, Transcript
 from .text import Continuation, Generation, Prompt, Scored, Sentence, Translation
 
@@ -55,6 +59,42 @@ class Likelihoods(Protocol):
         ...
 
 
+@runtime_checkable
+class Interprets(Protocol):
+    """A source that is still arriving to a translation of it."""
+
+    def interpret(self, source: Source) -> Iterator[str]:
+        """Read units from the source and yield text to write, in whole words or characters."""
+        ...
+
+
+@runtime_checkable
+class Corrects(Protocol):
+    """What a recogniser gave to what was meant."""
+
+    def correct(self, batch: Sequence[NBest]) -> Sequence[Correction | Failure]:
+        """One text (or failure) a list of readings, in order."""
+        ...
+
+
+@runtime_checkable
+class TagsSpeakers(Protocol):
+    """Who said which word, from the words and a first guess."""
+
+    def tag_speakers(self, batch: Sequence[Session]) -> Sequence[Tagging | Failure]:
+        """One tagging (or failure) a session, in order."""
+        ...
+
+
+@runtime_checkable
+class ClassifiesEmotion(Protocol):
+    """How a speaker felt, from what was said until then."""
+
+    def classify_emotion(self, batch: Sequence[Dialogue]) -> Sequence[Emotion | Failure]:
+        """One label (or failure) a dialogue's last turn, in order."""
+        ...
+
+
 class Adapter:
     """What the engine may ask of any adapter; a capability's method is all that it must have.
 
@@ -84,16 +124,29 @@ def method_of(capability: type) -> str:
     return names[0]
 
 
+def batch_method(adapter: Any, capability: type) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """The adapter's method as the engine calls it: on a batch, one answer each.
+
+    An interpreter is led through its streams by the engine, which feeds them and holds the clock.
+    """
+    method = getattr(adapter, method_of(capability))
+    return partial(conduct, method) if capability is Interprets else method
+
+
 def _hints(capability: type) -> dict[str, Any]:
     return get_type_hints(getattr(capability, method_of(capability)))
 
 
 def request_type(capability: type) -> type[Request]:
     """The request class that a capability takes: `Transcribes` -> `Audio`."""
+    if capability is Interprets:
+        return Stream
     return get_args(_hints(capability)["batch"])[0]
 
 
 def response_type(capability: type) -> type[Response]:
     """The response class that a capability gives: `Transcribes` -> `Transcript`."""
+    if capability is Interprets:
+        return Interpretation
     (item,) = get_args(_hints(capability)["return"])
     return next(t for t in (get_args(item) or (item,)) if t is not Failure)

@@ -27,7 +27,7 @@ class Splits:
     and `columns` (ours -> theirs), or `folder` (a folder or manifest beside the TOML). `from`
     names a table under `[from]` whose keys it takes over. `exclude` is a mapping key -> values:
     rows with these are not samples (a transcript that says "not scored", say); it is carried in
-    the source and so in the signature. Other keys (language, licence, track, ...) are facts.
+    the source and so in the signature. Other keys (language, track, ...) are facts.
     """
 
     table: Mapping[str, Mapping[str, Any]]
@@ -66,14 +66,14 @@ class Splits:
         lines = {}
         for name, row in self.table.items():
             place = row.get("hub") or "in the package"
-            facts = (row.get(k) for k in ("track", "language", "config", "licence"))
+            facts = (row.get(k) for k in ("track", "language", "config"))
             lines[name] = " · ".join(str(f) for f in (place, *facts) if f)
         for name, members in self.groups.items():
             lines[name] = f"group of {len(members)}: {', '.join(members)}"
         return lines | {n: "local folder" for n in _folders(data) if n not in lines}
 
     def facts(self, name: str) -> dict[str, Any]:
-        """What the TOML says of a split besides where it is: language, licence, track."""
+        """What the TOML says of a split besides where it is: language, track."""
         return {k: v for k, v in self.table.get(name, {}).items() if k not in _KEYS}
 
     def open(

@@ -68,7 +68,7 @@ def hub_rows(
             for ours, theirs in (columns or {}).items():
                 if theirs in row:
                     row[ours] = row.pop(theirs)
-            missing = [key for key in require if key not in row]
+            missing = [key for key in require if row.get(key) is None]
             if missing:
                 has = ", ".join(sorted(map(str, row)))
                 raise UsageError(f'{name} ({config}, {split}): no "{missing[0]}" among {has}')

@@ -51,7 +51,7 @@ def local_rows(
         if name in seen:
             raise UsageError(f'{path}:{number}: id "{name}" is also on line {seen[name]}')
         seen[name] = number
-        missing = [key for key in require if key not in row]
+        missing = [key for key in require if row.get(key) is None]
         if missing:
             raise UsageError(f'{path}:{number}: no "{missing[0]}" in this row')
         yield row
@@ -103,10 +103,14 @@ def _manifest(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Row
         where = f"{path}:{number}"
         nemo = "audio_filepath" in row
         audio = row.pop("audio_filepath") if nemo else row.get("audio")
-        name = row.get("id", Path(audio).stem if nemo and "offset" not in row else str(number))
+        name = str(number)
         if audio is not None:
-            row |= _cut(_audio(audio, path.parent, where), row, where)
-        yield number, {"id": str(name), **{k: v for k, v in row.items() if k != "id"}}
+            place = _audio(audio, path.parent, where)
+            name = place.stem if nemo and "offset" not in row else name
+            row |= _cut(place, row, where)
+        if not isinstance(row.get("text") or "", str):
+            raise UsageError(f'{where}: "text" is {row["text"]!r}, not a string')
+        yield number, {"id": str(row.pop("id", name)), **row}
 
 
 def _cut(path: Path, row: Row, where: str) -> Row:

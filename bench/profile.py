@@ -109,3 +109,14 @@ def _spread(rates: Sequence[float | None]) -> float | None:
     """Largest less smallest, over the median; None with fewer than two repeats."""
     known = [r for r in rates if r is not None]
     return (max(known) - min(known)) / median(known) if len(known) > 1 else None
+
+
+def others_share(utilisation: Mapping[str, Any], cores: int) -> float | None:
+    """The share of the machine's processors that other processes used during the run, on average.
+
+    Where it is large, the speeds measured are those of a busy machine.
+    """
+    own, whole = utilisation["cpu"], utilisation["system_cpu"]
+    if own is None or whole is None:
+        return None
+    return max(0.0, whole["mean"] / 100 - own["mean"] / 100 / cores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import re
 import time
 from collections import Counter
@@ -15,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from . import environment, signature
-from .adapter import Failure, method_of, request_type, response_type
+from .adapter import Failure, batch_method, method_of, request_type, response_type
 from .batch_search import Budget, auto_limit, is_out_of_memory
 from .batching import Batch, BatchLimit, Padding, plan
 from .errors import UsageError
 from .plain import to_json, to_plain
-from .profile import Profile
+from .profile import Profile, others_share
 from .scores import Table
 from .signature import ContentHash
 from .store import Run, RunFolder, load_run, target_digest
@@ -32,6 +33,8 @@ Progress = Callable[[int, "int | None", Counter[str]], None]
 """Called after each batch with: samples done, samples in all (None: not known), outcomes."""
 
 WARM_UP_SECONDS = 5.0
+BUSY = 0.1
+"""Above this share of the processors taken by others, a run notes that its speeds are suspect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,11 @@ class _Session:
         unit = request_type(self.task.needs).unit
         summary = profile.summary(unit, self.settings.latency, sampler)
         summary["batches"]["auto"] = to_plain(self.budgets) or None
+        others = others_share(summary["utilisation"], os.cpu_count() or 1)
+        if others is not None and others > BUSY:
+            self.notes.append(
+                f"other work used {others:.0%} of the processors: speeds are of a busy machine"
+            )
         short = signature.short(long, self.task.metrics[0].name)
         resume = self.store.document["signature"]["resume"]
         document = {
@@ -323,7 +331,7 @@ class Caller:
     """
 
     def __init__(self, adapter: Any, capability: type) -> None:
-        self._method = getattr(adapter, method_of(capability))
+        self._method = batch_method(adapter, capability)
         self._response = response_type(capability)
 
     def __call__(self, requests: Sequence[Request]) -> _Called:

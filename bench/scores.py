@@ -116,3 +116,29 @@ def score_texts(pairs: Pairs, metrics: Sequence[Metric]) -> dict[str, Any]:
         "signature": "|".join([metrics[0].name, *(f"{k}:{v}" for k, v in fields.items())]),
         "signatures": {m.name: m.signature() for m in metrics},
     }
+
+
+def score_sessions(
+    pairs: Sequence[tuple[Any, Any | None]], metrics: Sequence[Metric]
+) -> dict[str, Any]:
+    """Scores, outcomes and signature of conversations that some other program tagged.
+
+    A pair is a reference `Session` and the hypothesis with its id; None where there is none, which
+    is the outcome `error` and scores as the worst answer.
+    """
+    rows = {
+        m.name: np.array(
+            [m.worst(a.segments) if b is None else m.row(a.segments, b.segments) for a, b in pairs]
+        )
+        for m in metrics
+    }
+    missing = sum(b is None for _, b in pairs)
+    fields = {k: v for k, v in metrics[0].signature().items() if "hash" not in k}
+    content = blake2b(to_json([a for a, _ in pairs]).encode(), digest_size=6)
+    fields |= {"n": len(pairs), "ref": content.hexdigest(), "podium": version("podium")}
+    return {
+        "scores": _scores(metrics, rows),
+        "outcomes": {"ok": len(pairs) - missing, "error": missing},
+        "signature": "|".join([metrics[0].name, *(f"{k}:{v}" for k, v in fields.items())]),
+        "signatures": {m.name: m.signature() for m in metrics},
+    }

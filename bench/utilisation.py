@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,6 +186,10 @@ def lifetime_peak_rss() -> int:
     """The most memory this process itself ever held, in bytes; 0 where the system does not say."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would count what the parent held before it started us
+        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
+        return int(found[1]) * 1024 if found else 0
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,10 +13,14 @@ COMMANDS = {
     "run": "measure models on tasks; with no arguments, the quick suite",
     "score": "score files that any program wrote, with intervals",
     "rescore": "score a finished run again, without its model",
+    "judge": "run generated code against tests, jailed",
     "show": "show a run: scores, profile, worst samples, plot",
     "compare": "hold runs against each other, sample by sample",
+    "sweep": "run operating curves and compare at equal latency",
     "list": "list tasks, splits, adapters, boards",
     "leaderboard": "make a table out of run folders",
+    "build": "make a data set from material at hand",
+    "train": "train a reference system, small, to a file that its adapter loads",
     "doctor": "say what this machine can and cannot measure",
 }
 

@@ -18,6 +18,7 @@ from ..bench.errors import UsageError
 from ..bench.store import Run
 from .output import interval, note, number, print_json, print_table, progress_bar, size
 
+MOST_FAILURES = 10
 QUICK = "quick"
 """The board whose cells are run when nothing is named."""
 
@@ -142,8 +143,12 @@ def print_runs(runs: list[Run]) -> None:
             [*columns, "CPU", "peak memory", "not ok"], [_row(r, metrics) for r in mine], task
         )
     for run in runs:
-        for failure in run["failures"][:10]:
+        for failure in run["failures"][:MOST_FAILURES]:
             print(f"  {failure['outcome']}: {failure['id']}: {failure['message']}")
+        if (more := len(run["failures"]) - MOST_FAILURES) > 0:
+            print(f"  and {more} more: see failures in {run.path / 'run.json'}")
+        for text in run["notes"]:
+            print(f"note: {text}")
         print(f"{run.path}  {run['signature']['short']}")
 
 

@@ -104,6 +104,8 @@ def test_columns_are_renamed(tmp_path: Path) -> None:
         (["[1]\n"], r"manifest\.jsonl:1: not a JSON object"),
         (['{"id": "a"}\n', '{"id": "b"}\n', '{"id": "a"}\n'], r'jsonl:3: id "a" is also on line 1'),
         (['{"id": "a", "audio": 5}\n'], r"jsonl:1: audio is 5, not a path"),
+        (['{"audio_filepath": 5}\n'], r"jsonl:1: audio is 5, not a path"),
+        (['{"text": 5}\n'], r'jsonl:1: "text" is 5, not a string'),
         (['{"id": "a", "audio": "x", "duration": "3s"}\n'], r"jsonl:1: \"duration\" is '3s'"),
         (['{"id": "a", "audio": "x", "start": 2, "end": 1}\n'], r"jsonl:1: a part from 2.0 s"),
         (['{"id": "a", "audio": "package:nobody_has_it/x"}\n'], r"pip install nobody_has_it"),

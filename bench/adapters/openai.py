@@ -138,6 +138,7 @@ class OpenAI(Adapter):
 def _wav(audio: Audio) -> bytes:
     import soundfile
 
+    assert audio.samples is not None, "the runner decodes"
     file = io.BytesIO()
     soundfile.write(file, audio.samples, audio.sampling_rate, format="WAV", subtype="PCM_16")
     return file.getvalue()

@@ -54,7 +54,7 @@ class PocketSphinx(Adapter):
             hmm=str(self._path / name),
             lm=str(self._path / f"{name}.lm.bin"),
             dict=str(dictionaries[0]),
-            samprate=float(self.sampling_rate),
+            samprate=16_000.0,
             loglevel="FATAL",
         )
 

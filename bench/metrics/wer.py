@@ -146,7 +146,9 @@ def _steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
     from rapidfuzz.distance import Levenshtein
 
     steps: list[Step] = []
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(reference, hypothesis).as_list():
+    for code in Levenshtein.opcodes(reference, hypothesis):
+        tag, i, i_end = code.tag, code.src_start, code.src_end
+        j, j_end = code.dest_start, code.dest_end
         if tag == "delete":
             steps.extend(("delete", word, None) for word in reference[i:i_end])
         elif tag == "insert":

@@ -66,9 +66,10 @@ class OpenASR(Task):
             )
 
     def options(self) -> dict[str, Any]:
-        return {"normalizer": self.metrics[0].normalizer.name, "rule": self._rule}
+        return {"normalizer": self._scored_with, "rule": self._rule}
 
     def _score_with(self, normalizer: str) -> None:
+        self._scored_with = normalizer
         self.metrics = (WordErrorRate(normalizer, self._rule), CharacterErrorRate(normalizer))
 
 

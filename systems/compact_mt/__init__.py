@@ -1,0 +1,1 @@
+"""A translation model small enough to be trained here: for policies that force target prefixes."""

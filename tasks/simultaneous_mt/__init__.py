@@ -1,0 +1,1 @@
+"""Simultaneous translation: quality against latency."""
