@@ -41,6 +41,7 @@ def program(kind: str) -> bytes:
         return b""
     deny = s.ERRNO(errno.EPERM)
     rules = s.SyscallFilter(s.ALLOW)
+    rules.set_attr(s.Attr.CTL_OPTIMIZE, 2)  # a binary tree: the kernel takes it in faster
     names = [*_DENIED, *(_DENIED_ALONE if kind == "alone" else [])]
     for name in names:
         try:

@@ -197,8 +197,10 @@ def _bind(link: Link, suite: suites.Units) -> dict[str, Any]:
     """The test's names: the trusted helpers of the problem, and proxies into the solution."""
     names: dict[str, Any] = {"__name__": "test", **suite.namespace()}
     wanted = [n for n in suite.free if n not in names]
-    tag, *rest = link.ask("describe", [*wanted, suite.entry] if suite.entry else wanted)
-    kinds = rest[0] if tag == "value" and isinstance(rest[0], dict) else {}
+    kinds = {}
+    if wanted:
+        tag, *rest = link.ask("describe", wanted)
+        kinds = rest[0] if tag == "value" and isinstance(rest[0], dict) else {}
     for name in wanted:
         if kinds.get(name) == "callable":
             names[name] = _proxy(link, name)

@@ -54,6 +54,8 @@ def main(control_fd: int) -> None:
             pidfd = os.pidfd_open(pid)
             send_with_fds(control, {"pid": pid}, [pidfd])
             os.close(pidfd)
+            for dead in request["forget"]:
+                os.waitpid(dead, 0)
         for fd in fds:
             os.close(fd)
 
