@@ -70,13 +70,17 @@ class JailError(RuntimeError):
     """The jail itself failed."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Child:
     """A jailed process: `pid` in the jail, `pidfd` and `host_pid` here."""
 
     pid: int
     pidfd: int
-    host_pid: int
+
+    @functools.cached_property
+    def host_pid(self) -> int:
+        """Its pid in our own namespace, looked up only for those that are watched."""
+        return _host_pid(self.pidfd)
 
     def cpu(self) -> float:
         """CPU seconds used so far by all its threads; 0 after its end."""
@@ -194,7 +198,7 @@ class Jail:
         if self._ordered:
             self._ordered = False
             answer, (pidfd,) = self._receive()
-            self._made = Child(answer["pid"], pidfd, _host_pid(pidfd))
+            self._made = Child(answer["pid"], pidfd)
 
     def reap(self, child: Child) -> int:
         """End a child if it has not ended, and give its wait status."""

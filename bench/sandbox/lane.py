@@ -84,8 +84,8 @@ class Tester:
         memory = os.memfd_create("progress")
         os.ftruncate(memory, mmap.PAGESIZE)
         self._page = mmap.mmap(memory, mmap.PAGESIZE)
-        ours.settimeout(_PATIENCE)
-        self.wire = Wire(ours)
+        _be_patient(ours, socket.SO_SNDTIMEO, socket.SO_RCVTIMEO)
+        self.wire = Wire(ours.detach())
         fds = [theirs.fileno(), channel.fileno(), memory]
         self.child = jail.spawn("test", fds, _TESTER.plain(100_000))
         theirs.close()
@@ -241,12 +241,11 @@ class Lane:
         child, ours = self._solution()
         try:
             self._tester.start(ours, first, stop, fresh)
-            wire = Wire(ours)
-            # (a timeout of the socket object would make the tester's end non-blocking too)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
+            _be_patient(ours, socket.SO_SNDTIMEO)
+            wire = Wire(ours.fileno())
             with contextlib.suppress(Gone):  # it ended before it read: the tester sees the same
                 wire.send(["load", source, problem.entry_point])
-            wire.close()
+            ours.close()
             self._order()
             return self._watch(child, first, problem.trusted)
         finally:
@@ -272,7 +271,7 @@ class Lane:
         assert tester is not None
         meter = Meter(self._limits, child, tester.child, self._needs, trusted)
         poller = select.poll()
-        poller.register(tester.wire.sock, select.POLLIN)
+        poller.register(tester.wire.fd, select.POLLIN)
         over = ""
         while not poller.poll(_TICK * 1000):
             over = over or meter.over(*tester.progress())
@@ -320,6 +319,12 @@ class Lane:
             self._jail.discard(self._tester.child)
             self._tester.close()
         self._tester = self._loaded = None
+
+
+def _be_patient(sock: socket.socket, *options: int) -> None:
+    """Bound reads or writes in the kernel: the other end's user must not see a non-blocking one."""
+    for option in options:
+        sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _PATIENCE, 0))
 
 
 def _cause(over: str, status: int, loading: str) -> TestOutcome:
