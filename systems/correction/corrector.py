@@ -91,7 +91,9 @@ class ByteCorrector(Adapter):
         return self._guard(answer, request)
 
 
-def answers(model: Any, batch: Sequence[NBest], readings: int) -> list[tuple[str, float] | None]:
+def answers(
+    model: Any, batch: Sequence[NBest], readings: int
+) -> list[tuple[str, float] | None]:
     """The answer that most readings lead to and its confidence; None for a list without text."""
     asked = [
         (i, text)

@@ -11,8 +11,6 @@ from ...bench.adapter import Failure, Generates, Translates
 from ...bench.stream import Source, count, join_units, split_units
 from ...bench.text import Prompt, Sentence
 
-CLOSING = ".!?…。！？"
-
 
 class EngineFailed(RuntimeError):
     """An engine failed in the middle of a stream; that ends the sentence."""
@@ -48,8 +46,7 @@ def translations(
 
     An engine that forces prefixes is given the committed target, and answers what comes after it.
     Another translates afresh: a translation that does not begin with the committed target does not
-    extend it, and gives an empty continuation; and as such engines close every sentence, a full
-    stop that the text does not have is taken off. Raises `EngineFailed` if a translation fails.
+    extend it, and gives an empty continuation. Raises `EngineFailed` if a translation fails.
     """
     forced = forces_prefix(mt)
     batch = [
@@ -63,16 +60,13 @@ def translations(
         for text in texts
     ]
     found: list[list[str]] = []
-    for request, answer in zip(batch, mt.translate(batch), strict=True):
+    for answer in mt.translate(batch):
         if isinstance(answer, Failure):
             raise EngineFailed(f"translation failed: {answer.message}")
         for text in [h.text for h in answer.nbest][:n] or [answer.text]:
             units = split_units(text, source.target_language)
             count(calls=1, tokens=len(units))
-            if not forced:
-                whole = units if source.finished else unclosed(units, request.text)
-                units = extension(whole, committed.units)
-            found.append(units)
+            found.append(units if forced else extension(units, committed.units))
     return found
 
 
@@ -80,17 +74,6 @@ def extension(units: list[str], committed: Sequence[str]) -> list[str]:
     """What follows the committed units; nothing where the units do not begin with them."""
     n = len(committed)
     return units[n:] if units[:n] == list(committed) else []
-
-
-def unclosed(units: list[str], source: str) -> list[str]:
-    """Units without the closing punctuation that a translator adds to an unfinished sentence.
-
-    Written in the middle of a sentence it contradicts every later translation.
-    """
-    if not units or source.rstrip()[-1:] in CLOSING:
-        return units
-    last = units[-1].rstrip(CLOSING)
-    return units[:-1] + ([last] if last else [])
 
 
 def ending(mt: Translates, text: str, source: Source, committed: Committed) -> list[str]:
@@ -141,7 +124,7 @@ def describe(**engines: Any) -> Mapping[str, Any]:
         for name, engine in engines.items()
     }
     if "mt" in engines:
-        identity["prefix"] = "forced" if forces_prefix(engines["mt"]) else "retranslated, unclosed"
+        identity["prefix"] = "forced" if forces_prefix(engines["mt"]) else "retranslated"
     return identity
 
 
