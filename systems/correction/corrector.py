@@ -35,7 +35,7 @@ class Plan:
     """How to train. `minutes` ends training early; the best epoch on `held_out` is kept."""
 
     epochs: int = 60
-    minutes: float = 12.0
+    minutes: float = 14.0
     batch: int = 64
     rate: float = 3e-3
     repeats: int = 3
