@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .edits import edits
 from .metric import Array, Metric, Row
 from .nbest import Readings, first_best
 from .normalize import normalizer
@@ -69,10 +70,8 @@ class ChangeRecall(_Changes):
 
 def edits(source: Sequence[str], text: Sequence[str]) -> Counter[Edit]:
     """The changes that turn source into text; substitutions stand word by word."""
-    from rapidfuzz.distance import Levenshtein
-
     found: Counter[Edit] = Counter()
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(source, text).as_list():
+    for tag, i, i_end, j, j_end in edits(source, text):
         if tag == "replace":
             found.update((i + k, i + k + 1, (text[j + k],)) for k in range(i_end - i))
         elif tag != "equal":

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from ...bench.metrics.edits import edits
 from ...bench.adapter import Adapter
 from ...bench.errors import UsageError
 from ...bench.nbest import Correction, NBest
@@ -262,12 +263,10 @@ class Confusions:
 
 def fragments(text: str, reference: str) -> list[Fragment]:
     """A pair cut at every word that the alignment finds equal; what lies between stays whole."""
-    from rapidfuzz.distance import Levenshtein
-
     a, b = text.split(), reference.split()
     cut: list[Fragment] = []
     odd: Fragment = ((), ())
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(a, b).as_list():
+    for tag, i, i_end, j, j_end in edits(a, b):
         if tag != "equal":
             odd = (odd[0] + tuple(a[i:i_end]), odd[1] + tuple(b[j:j_end]))
             continue

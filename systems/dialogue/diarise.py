@@ -49,7 +49,9 @@ class Voices:
         self._encoder = VoiceEncoder("cpu", verbose=False)
         self._window = window
 
-    def tag(self, samples: NDArray[np.float32], words: Sequence[TimedWord], count: int) -> list[int]:
+    def tag(
+        self, samples: NDArray[np.float32], words: Sequence[TimedWord], count: int
+    ) -> list[int]:
         """A cluster for each word, from the voice of the window around its middle."""
         from scipy.cluster.hierarchy import fcluster, linkage
 
