@@ -195,6 +195,8 @@ def test_what_is_no_recogniser_is_refused(tmp_path):
     transformers.BertConfig().save_pretrained(tmp_path)
     with pytest.raises(UsageError, match="bert is no speech recogniser"):
         Transformers(str(tmp_path))
+    with pytest.raises(UsageError, match="no folder"):
+        Transformers(str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="cannot load"):
         Transformers(str(tmp_path / "empty"))

@@ -306,6 +306,8 @@ def _commit(model: str, revision: str | None) -> str:
     """The commit that a revision of a hub model stands for now; from the cache when offline."""
     from transformers.utils.hub import cached_file, extract_commit_hash
 
+    if model.startswith((".", "/", "~")):
+        raise UsageError(f"hf: no folder {model}; give a checkpoint's folder or a hub id")
     try:
         file = cached_file(model, "config.json", revision=revision)
     except OSError as error:
