@@ -27,10 +27,8 @@ AUTO = (
 """Auto classes, the first whose table knows the configuration wins; older versions lack some."""
 
 PADS = frozenset(
-    [
-        "granite_speech5_ctc",
+    {
         "hubert",
-        "lasr_ctc",
         "parakeet_ctc",
         "parakeet_rnnt",
         "parakeet_tdt",
@@ -41,12 +39,13 @@ PADS = frozenset(
         "wav2vec2-bert",
         "wavlm",
         "whisper",
-    ]
+    }
 )
 """Model types whose answers do not change when their batch is padded, as the tests measure.
 
-Others leak: their convolutions run over the padding beside the last frame (Speech2Text, SEW,
-Conformer), or a normalisation runs over time (Moonshine, and wav2vec 2.0 with "group")."""
+Some leak, because convolutions run over the padding beside the last frame (Speech2Text, SEW,
+Data2Vec, Conformer) or a norm over time (Moonshine, wav2vec 2.0 with "group"); the rest of what
+transformers has was not measured, and is not padded either unless `pad` asks for it."""
 
 PROCESSOR: Mapping[str, Mapping[str, Any]] = {"whisper": {"padding": "max_length"}}
 """What else a processor takes; the others pad to the longest of the batch."""
@@ -307,6 +306,8 @@ def _commit(model: str, revision: str | None) -> str:
     """The commit that a revision of a hub model stands for now; from the cache when offline."""
     from transformers.utils.hub import cached_file, extract_commit_hash
 
+    if model.startswith((".", "/", "~")):
+        raise UsageError(f"hf: no folder {model}; give a checkpoint's folder or a hub id")
     try:
         file = cached_file(model, "config.json", revision=revision)
     except OSError as error:

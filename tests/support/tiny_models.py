@@ -9,27 +9,7 @@ from pathlib import Path
 import torch
 import transformers as t
 
-WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "and",
-    "heard",
-    "how",
-    "much",
-    "wood",
-    "it",
-    "would",
-    "chuck",
-    "if",
-    "it",
-    "could",
-    "do",
-    "so",
-]
+WORDS = "the cat sat on a mat and heard how much wood it would chuck if it could do so"
 
 
 def byte_pairs(kind: type = t.PreTrainedTokenizerFast, special: tuple[str, ...] = (), **tokens):
@@ -45,7 +25,7 @@ def byte_pairs(kind: type = t.PreTrainedTokenizerFast, special: tuple[str, ...] 
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([" ".join(WORDS)] * 4, trainer)
+    tokenizer.train_from_iterator([WORDS] * 4, trainer)
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"} | tokens
     return kind(tokenizer_object=tokenizer, **names)
 
@@ -101,16 +81,35 @@ def wav2vec2(name: str = "Wav2Vec2", norm: str = "layer") -> Callable[[Path], No
     """A saver of a CTC model of wav2vec 2.0's family, as its "large" or "base" was trained."""
 
     def save(folder: Path) -> None:
-        vocabulary = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'"]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "vocab.json").write_text(json.dumps({c: i for i, c in enumerate(vocabulary)}))
         model = getattr(t, name + "ForCTC")(getattr(t, name + "Config")(**_small(norm)))
         model.save_pretrained(folder)
         extractor = t.Wav2Vec2FeatureExtractor(return_attention_mask=norm == "layer")
-        tokenizer = t.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))
-        t.Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
+        t.Wav2Vec2Processor(extractor, _letters(folder)).save_pretrained(folder)
 
     return save
+
+
+def wav2vec2_bert(folder: Path) -> None:
+    """CTC on log-mel features."""
+    config = t.Wav2Vec2BertConfig(
+        vocab_size=32,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        feature_projection_input_dim=160,
+        pad_token_id=0,
+    )
+    t.Wav2Vec2BertForCTC(config).save_pretrained(folder)
+    extractor = t.SeamlessM4TFeatureExtractor()
+    t.Wav2Vec2BertProcessor(extractor, _letters(folder)).save_pretrained(folder)
+
+
+def _letters(folder: Path) -> t.Wav2Vec2CTCTokenizer:
+    vocabulary = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({c: i for i, c in enumerate(vocabulary)}))
+    return t.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))
 
 
 def _small(norm: str) -> dict:
@@ -187,6 +186,34 @@ def speech_encoder_decoder(folder: Path) -> None:
     )
     model.save_pretrained(folder)
     extractor = t.Wav2Vec2FeatureExtractor(return_attention_mask=True)
+    t.Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
+
+
+def speech_to_text(folder: Path) -> None:
+    """Speech2Text; its own tokenizer needs sentencepiece, so byte pairs stand in."""
+    tokenizer = byte_pairs()
+    config = t.Speech2TextConfig(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        conv_channels=32,
+        init_std=0.8,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+    )
+    model = t.Speech2TextForConditionalGeneration(config)
+    model.generation_config = t.GenerationConfig(
+        pad_token_id=0, eos_token_id=2, decoder_start_token_id=2, max_length=20
+    )
+    model.save_pretrained(folder)
+    extractor = t.Speech2TextFeatureExtractor()
     t.Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
 
 
