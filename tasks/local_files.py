@@ -1,4 +1,4 @@
-"""Data sets that are one file each: `--data DIR --split NAME` opens DIR/NAME.jsonl, and the like."""
+"""Data sets that are one file each: `--data DIR --split NAME` opens DIR/NAME.jsonl."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podium.bench.dialogue import Emotion, Segment, Session
 from podium.bench.errors import UsageError
 from podium.bench.metrics.classification import Accuracy, UnweightedAverageRecall

@@ -44,12 +44,14 @@ class Voices:
             from resemblyzer import VoiceEncoder
         except ModuleNotFoundError as error:
             raise UsageError(
-                "build tagging needs pip install --no-deps Resemblyzer, and librosa webrtcvad-wheels"
+                "build tagging needs Resemblyzer (--no-deps), librosa and webrtcvad-wheels"
             ) from error
         self._encoder = VoiceEncoder("cpu", verbose=False)
         self._window = window
 
-    def tag(self, samples: NDArray[np.float32], words: Sequence[TimedWord], count: int) -> list[int]:
+    def tag(
+        self, samples: NDArray[np.float32], words: Sequence[TimedWord], count: int
+    ) -> list[int]:
         """A cluster for each word, from the voice of the window around its middle."""
         from scipy.cluster.hierarchy import fcluster, linkage
 

@@ -67,5 +67,7 @@ def _icdar(path: Path) -> Iterator[dict[str, Any]]:
     # Where the transcription is unknown, neither side is counted: both lose the aligned characters.
     pairs = zip(parts[ICDAR[1]], parts[ICDAR[2]], strict=False)
     known = [(a, b) for a, b in pairs if b != UNKNOWN]
-    read, meant = ("".join(s).replace(PADDING, "") for s in zip(*known, strict=True)) if known else ("", "")
+    read, meant = (
+        ("".join(s).replace(PADDING, "") for s in zip(*known, strict=True)) if known else ("", "")
+    )
     yield {"id": path.stem, "hypotheses": [read], "output": meant}
