@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .opcodes import opcodes
 from .metric import Array, Metric, Row
 from .nbest import Readings, first_best
 from .normalize import normalizer
+from .opcodes import opcodes
 
 Edit = tuple[int, int, tuple[str, ...]]
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..dialogue import Segment
-from .opcodes import opcodes
 from .metric import Array, Metric, Row
 from .normalize import normalizer
+from .opcodes import opcodes
 
 Entries = Sequence[Mapping[str, Any] | Segment]
 

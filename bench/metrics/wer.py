@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..errors import unknown
-from .opcodes import opcodes
 from .metric import Array, Metric, Row
 from .normalize import normalizer
+from .opcodes import opcodes
 
 Rule = Literal["plain", "merge-compounds"]
 Step = tuple[Literal["equal", "substitute", "delete", "insert"], str | None, str | None]

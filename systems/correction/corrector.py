@@ -12,9 +12,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ...bench.metrics.opcodes import opcodes
 from ...bench.adapter import Adapter
 from ...bench.errors import UsageError
+from ...bench.metrics.opcodes import opcodes
 from ...bench.nbest import Correction, NBest
 from ...bench.timing import stage
 from .guard import Guard
