@@ -1,17 +1,16 @@
-"""n-gram language models in ARPA files: any can be read; arpabo fits new ones."""
+"""n-gram language models in ARPA files: any can be read, and small ones fitted."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 from ..bench.errors import UsageError
 
 UNKNOWN = "<unk>"
-SMOOTHING = "kneser_ney"
 
 
 class NGram:
@@ -54,21 +53,54 @@ class NGram:
 
 
 def fit(lines: Sequence[str], path: Path, order: int = 4) -> None:
-    """Fit an n-gram model with Kneser-Ney smoothing and write it as ARPA.
+    """Fit an interpolated Witten-Bell model and write it as ARPA.
 
-    Raises UsageError where there is no text, or no arpabo.
+    For a context h that was seen c(h) times before t(h) different words, p(w | h) is
+    (c(h w) + t(h) p(w | h without its first word)) / (c(h) + t(h)); below one word stands the
+    uniform distribution over the words seen and `<unk>`. Unlike the ARPA files of the libraries
+    that could be had, its probabilities sum to one (and equal nltk.lm's). Raises UsageError where
+    there is no text. Source: Chen and Goodman 1998, section 2.4.
     """
-    try:
-        from arpabo import ArpaBoLM
-    except ModuleNotFoundError as error:
-        raise UsageError("train ngram needs pip install 'podium[ngram]'") from error
-    if not any(line.strip() for line in lines):
+    sentences = [("<s>", *line.split(), "</s>") for line in lines if line.strip()]
+    if not sentences:
         raise UsageError("train ngram: no text to learn from")
-    model = ArpaBoLM(max_order=order, smoothing_method=SMOOTHING, unicode_norm=False)
-    model.read_corpus(io.StringIO("\n".join(" ".join(line.split()) for line in lines) + "\n"))
-    model.compute()
+    counts: Counter[tuple[str, ...]] = Counter()
+    for words in sentences:
+        for n in range(1, order + 1):
+            counts.update(zip(*(words[k:] for k in range(n)), strict=False))
+    del counts[("<s>",)]  # it is given, never predicted
+    total: Counter[tuple[str, ...]] = Counter()
+    kinds: Counter[tuple[str, ...]] = Counter()
+    for gram, count in counts.items():
+        total[gram[:-1]] += count
+        kinds[gram[:-1]] += 1
+    rows: dict[tuple[str, ...], float] = {(UNKNOWN,): kinds[()] / (total[()] + kinds[()])}
+    rows[(UNKNOWN,)] /= kinds[()] + 1
+    for gram in sorted(counts, key=len):
+        context, below = gram[:-1], rows[gram[1:]] if gram[1:] else 1 / (kinds[()] + 1)
+        seen = total[context] + kinds[context]
+        rows[gram] = (counts[gram] + kinds[context] * below) / seen
+    rows[("<s>",)] = 0.0
+    spent = {h: kinds[h] / (total[h] + kinds[h]) for h in kinds}
+    _write(path, rows, spent, order)
+
+
+def _write(
+    path: Path, rows: Mapping[tuple[str, ...], float], spent: Mapping[tuple[str, ...], float],
+    order: int,
+) -> None:  # fmt: skip
+    log = {0.0: -99.0}
+    levels = [sorted(g for g in rows if len(g) == n) for n in range(1, order + 1)]
     with path.open("w", encoding="utf-8") as file:
-        model.write(file)
+        file.write("\\data\\\n")
+        file.writelines(f"ngram {n}={len(grams)}\n" for n, grams in enumerate(levels, start=1))
+        for n, grams in enumerate(levels, start=1):
+            file.write(f"\n\\{n}-grams:\n")
+            for gram in grams:
+                value = log.get(rows[gram]) or math.log10(rows[gram])
+                back = f"\t{math.log10(spent[gram]):.7f}" if gram in spent else ""
+                file.write(f"{value:.7f}\t{' '.join(gram)}{back}\n")
+        file.write("\n\\end\\\n")
 
 
 def _read(path: Path) -> dict[tuple[str, ...], tuple[float, float]]:

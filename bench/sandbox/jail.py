@@ -70,13 +70,17 @@ class JailError(RuntimeError):
     """The jail itself failed."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Child:
     """A jailed process: `pid` in the jail, `pidfd` and `host_pid` here."""
 
     pid: int
     pidfd: int
-    host_pid: int
+
+    @functools.cached_property
+    def host_pid(self) -> int:
+        """Its pid in our own namespace, looked up only for those that are watched."""
+        return _host_pid(self.pidfd)
 
     def cpu(self) -> float:
         """CPU seconds used so far by all its threads; 0 after its end."""
@@ -114,6 +118,9 @@ class Jail:
                 "see `podium doctor`"
             )
         self.layers = how.layers
+        self._ordered = False  # whether a child is being made
+        self._made: Child | None = None
+        self._dead: list[int] = []  # pids to reap
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_START_SECONDS)
         fd = theirs.fileno()
@@ -145,28 +152,76 @@ class Jail:
             self._ask(setup, fds)
 
     def _ask(self, request: dict[str, Any], fds: list[int]) -> tuple[Any, list[int]]:
+        self._send(request, fds)
+        return self._receive()
+
+    def _send(self, request: dict[str, Any], fds: list[int]) -> None:
         try:
             send_with_fds(self._control, request, fds)
+        except OSError as error:
+            raise self._broken(error) from None
+
+    def _receive(self) -> tuple[Any, list[int]]:
+        try:
             return receive_with_fds(self._control)
         except (Gone, OSError) as error:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
-            raise JailError(f"the jail ended: {said[-1] if said else error}") from None
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> JailError:
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        return JailError(f"the jail ended: {said[-1] if said else error}")
+
+    def order(self, role: str, fds: list[int], limits: dict[str, int]) -> None:
+        """Ask for a child ("test" or "solution") that holds only these descriptors."""
+        self._settle()
+        self._send({"role": role, "limits": limits, "forget": self._dead}, fds)
+        self._dead, self._ordered = [], True
+
+    def collect(self) -> Child:
+        """The child ordered last; the jail makes it while its owner does other things."""
+        self._settle()
+        assert self._made is not None
+        child, self._made = self._made, None
+        return child
 
     def spawn(self, role: str, fds: list[int], limits: dict[str, int]) -> Child:
-        """Fork a child ("test" or "solution") that holds only these descriptors."""
-        answer, (pidfd,) = self._ask({"role": role, "limits": limits}, fds)
-        return Child(answer["pid"], pidfd, _host_pid(pidfd))
+        """Order a child and wait for it; one that is on order already stays to be collected."""
+        self._settle()
+        earlier = self._made
+        self.order(role, fds, limits)
+        child = self.collect()
+        self._made = earlier
+        return child
+
+    def _settle(self) -> None:
+        if self._ordered:
+            self._ordered = False
+            answer, (pidfd,) = self._receive()
+            self._made = Child(answer["pid"], pidfd)
 
     def reap(self, child: Child) -> int:
         """End a child if it has not ended, and give its wait status."""
         child.kill()
+        self._settle()
         answer, _ = self._ask({"reap": child.pid}, [])
         os.close(child.pidfd)
         return answer["status"]
 
+    def discard(self, child: Child) -> None:
+        """End a child of no further interest; the jail reaps it when it has time."""
+        child.kill()
+        os.close(child.pidfd)
+        self._dead.append(child.pid)
+
     def close(self) -> None:
         """End the warm parent, and with it everything in the jail."""
+        with contextlib.suppress(JailError):
+            self._settle()
+            if self._made is not None:
+                self.discard(self._made)
+            for pid in self._dead:
+                self._ask({"reap": pid}, [])
         self._control.close()
         try:
             self._process.wait(timeout=5)

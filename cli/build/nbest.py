@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from ...bench.errors import UsageError

@@ -79,11 +79,11 @@ def _turn(row: Any, where: str) -> dict[str, Any]:
         raise UsageError(f'{where}: a turn is an object with an "id"')
     texts = {k: v for k, v in row.items() if k not in FACTS and isinstance(v, str)}
     if not texts:
-        raise UsageError(f'{where} ({row["id"]}): no recogniser\'s text')
+        raise UsageError(f"{where} ({row['id']}): no recogniser's text")
     asked = str(row.get("need_prediction", "yes")).lower() in ("yes", "true", "1")
     if asked and row.get("emotion") not in LABELS:
         raise UsageError(
-            f'{where} ({row["id"]}): emotion is {row.get("emotion")!r}, not {", ".join(LABELS)}; '
+            f"{where} ({row['id']}): emotion is {row.get('emotion')!r}, not {', '.join(LABELS)}; "
             'set "need_prediction" to "no" where there is no label'
         )
     return {

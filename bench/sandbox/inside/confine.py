@@ -50,7 +50,7 @@ def confine(how: Confinement, number: int, limits: dict[str, Any]) -> None:
     """
     os.setsid()
     if how.mode != "plain":
-        unshare(CLONE_NEWNS | CLONE_NEWIPC)
+        unshare(CLONE_NEWNS | (0 if how.seccomp else CLONE_NEWIPC))  # the filter refuses ipc
         size = f"size={limits['files']},nr_inodes=4096,mode=1777".encode()
         _check(_LIBC.mount(b"tmp", b"/tmp", b"tmpfs", _MS_NOSUID_NODEV, size), "mount")
         os.chdir("/tmp")
@@ -60,9 +60,10 @@ def confine(how: Confinement, number: int, limits: dict[str, Any]) -> None:
         uid = _FIRST_UID + number % 1_000_000
         os.setgroups([])
         os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)  # and with user 0 go all capabilities
     _set_limits(how, limits)
-    _drop_capabilities()
+    if how.mode != "root":
+        _drop_capabilities()
     _check(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if how.readable:

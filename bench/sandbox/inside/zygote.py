@@ -54,6 +54,8 @@ def main(control_fd: int) -> None:
             pidfd = os.pidfd_open(pid)
             send_with_fds(control, {"pid": pid}, [pidfd])
             os.close(pidfd)
+            for dead in request["forget"]:
+                os.waitpid(dead, 0)
         for fd in fds:
             os.close(fd)
 
@@ -75,7 +77,7 @@ def _fork(
         confine.confine(how, number, request["limits"])
     except BaseException as error:
         with contextlib.suppress(BaseException):
-            Wire(socket.socket(fileno=fds[0])).send(["unconfined", f"{error!r}"[:300], ""])
+            Wire(fds[0]).send(["unconfined", f"{error!r}"[:300], ""])
         os._exit(_CONFINEMENT_FAILED)
     os.dup2(0, 2)  # the jail's own complaints end here
     random.seed(0)
