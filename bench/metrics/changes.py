@@ -72,10 +72,11 @@ def edits(source: Sequence[str], text: Sequence[str]) -> Counter[Edit]:
     from rapidfuzz.distance import Levenshtein
 
     found: Counter[Edit] = Counter()
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(source, text).as_list():
-        if tag == "replace":
+    for step in Levenshtein.opcodes(source, text):
+        i, i_end, j, j_end = step.src_start, step.src_end, step.dest_start, step.dest_end
+        if step.tag == "replace":
             found.update((i + k, i + k + 1, (text[j + k],)) for k in range(i_end - i))
-        elif tag != "equal":
+        elif step.tag != "equal":
             found[(i, i_end, tuple(text[j:j_end]))] += 1
     return found
 

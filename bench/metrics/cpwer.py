@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ Entries = Sequence[Mapping[str, Any] | Segment]
 class _Words:
     """Segments as MeetEval wants them, and whether all have times."""
 
-    segments: list[dict[str, Any]]
+    segments: list[Any]  # of dictionaries; MeetEval's type for them is its own
     timed: bool
 
     @property
@@ -200,7 +200,7 @@ def _entry(entry: Mapping[str, Any] | Segment, normalize: Any) -> dict[str, Any]
     return {"session_id": "", "speaker": speaker, "words": normalize(words), **times}
 
 
-def _sort(words: _Words) -> Literal["segment", False]:
+def _sort(words: _Words) -> Any:
     return "segment" if words.timed else False
 
 
@@ -209,9 +209,10 @@ def _aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[
     from rapidfuzz.distance import Levenshtein
 
     pairs = []
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(reference, hypothesis).as_list():
-        if tag in ("equal", "replace"):
-            pairs += zip(range(i, i_end), range(j, j_end), strict=True)
+    for step in Levenshtein.opcodes(reference, hypothesis):
+        if step.tag in ("equal", "replace"):
+            spans = range(step.src_start, step.src_end), range(step.dest_start, step.dest_end)
+            pairs += zip(*spans, strict=True)
     return pairs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,9 @@ class Metric(ABC):
     """
 
     name: str
-    unit: ClassVar[str] = "ratio"
-    higher_is_better: ClassVar[bool] = False
-    columns: ClassVar[tuple[str, ...]]
+    unit: str = "ratio"
+    higher_is_better: bool = False
+    columns: tuple[str, ...]
 
     @abstractmethod
     def row(self, target: Any, answer: Any) -> Row:

@@ -267,14 +267,15 @@ def fragments(text: str, reference: str) -> list[Fragment]:
     a, b = text.split(), reference.split()
     cut: list[Fragment] = []
     odd: Fragment = ((), ())
-    for tag, i, i_end, j, j_end in Levenshtein.opcodes(a, b).as_list():
-        if tag != "equal":
-            odd = (odd[0] + tuple(a[i:i_end]), odd[1] + tuple(b[j:j_end]))
+    for step in Levenshtein.opcodes(a, b):
+        said = tuple(a[step.src_start : step.src_end])
+        if step.tag != "equal":
+            odd = (odd[0] + said, odd[1] + tuple(b[step.dest_start : step.dest_end]))
             continue
         if any(odd):
             cut.append(odd)
             odd = ((), ())
-        cut += [((word,), (word,)) for word in a[i:i_end]]
+        cut += [((word,), (word,)) for word in said]
     return [*cut, odd] if any(odd) else cut
 
 
