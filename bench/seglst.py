@@ -79,23 +79,20 @@ def _problem(entry: Any) -> str:
         if not isinstance(entry.get(name), str):
             what = _kind(entry[name]) if name in entry else "missing"
             return f'"{name}" must be a text, is {what}'
-    start, end = entry.get("start_time"), entry.get("end_time")
-    if start is None and end is None:
+    times: list[Any] = [entry.get("start_time"), entry.get("end_time")]
+    if times == [None, None]:
         return ""
-    if not _is_number(start) or not _is_number(end):
+    if not all(isinstance(t, (int, float)) and not isinstance(t, bool) for t in times):
         return '"start_time" and "end_time" must both be numbers, or both be absent'
-    return f"ends at {end} before it starts at {start}" if end < start else ""
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    if not all(math.isfinite(t) for t in times) or times[1] < times[0]:
+        return f"ends at {times[1]} before it starts at {times[0]}"
+    return ""
 
 
 def _line_of(text: str, number: int) -> int:
     """The line on which the `number`th entry of a JSON list starts."""
     decoder = json.JSONDecoder()
-    start = at = text.index("[") + 1
+    at = text.index("[") + 1
     for _ in range(number):
         while text[at] in " \t\r\n,":
             at += 1

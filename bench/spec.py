@@ -114,8 +114,8 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
     return plugin
 
 
-def rebuild(run: Mapping[str, Any]) -> Any:
-    """The task of a run document, with the options that it had once its split was open."""
+def rebuild(run: Any) -> Any:
+    """The task of a run (or its document), with the options it had once its split was open."""
     task = run["signature"]["long"]["task"]
     parameters = inspect.signature(load("task", task["name"])).parameters
     options = {k: v for k, v in task["options"].items() if k in parameters}

@@ -86,6 +86,7 @@ class OpenAI(Adapter):
 
     async def _one(self, wav: bytes) -> Transcript | Failure:
         """One answer; a turn is given back while it waits to try again."""
+        failure = Failure(Outcome.ERROR, "never sent")
         for attempt in range(self._retries + 1):
             try:
                 async with self._turns, asyncio.timeout(self._timeout):
@@ -138,6 +139,7 @@ class OpenAI(Adapter):
 def _wav(audio: Audio) -> bytes:
     import soundfile
 
+    assert audio.samples is not None, "the runner decodes"
     file = io.BytesIO()
     soundfile.write(file, audio.samples, audio.sampling_rate, format="WAV", subtype="PCM_16")
     return file.getvalue()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .opcodes import opcodes
 from .metric import Array, Metric, Row
 from .nbest import Readings, first_best
 from .normalize import normalizer
@@ -69,14 +70,11 @@ class ChangeRecall(_Changes):
 
 def edits(source: Sequence[str], text: Sequence[str]) -> Counter[Edit]:
     """The changes that turn source into text; substitutions stand word by word."""
-    from rapidfuzz.distance import Levenshtein
-
     found: Counter[Edit] = Counter()
-    for step in Levenshtein.opcodes(source, text):
-        i, i_end, j, j_end = step.src_start, step.src_end, step.dest_start, step.dest_end
-        if step.tag == "replace":
+    for tag, i, i_end, j, j_end in opcodes(source, text):
+        if tag == "replace":
             found.update((i + k, i + k + 1, (text[j + k],)) for k in range(i_end - i))
-        elif step.tag != "equal":
+        elif tag != "equal":
             found[(i, i_end, tuple(text[j:j_end]))] += 1
     return found
 

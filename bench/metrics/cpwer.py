@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..dialogue import Segment
+from .opcodes import opcodes
 from .metric import Array, Metric, Row
 from .normalize import normalizer
 
@@ -24,7 +25,7 @@ Entries = Sequence[Mapping[str, Any] | Segment]
 class _Words:
     """Segments as MeetEval wants them, and whether all have times."""
 
-    segments: list[Any]  # of dictionaries; MeetEval's type for them is its own
+    segments: list[dict[str, Any]]
     timed: bool
 
     @property
@@ -85,10 +86,10 @@ class ConcatenatedWordErrorRate(Metric):
         from meeteval.wer.wer.cp import cp_word_error_rate
 
         return cp_word_error_rate(
-            SegLST(reference.segments),
-            SegLST(hypothesis.segments),
-            reference_sort=_sort(reference),
-            hypothesis_sort=_sort(hypothesis),
+            SegLST(reference.segments),  # pyright: ignore[reportArgumentType]
+            SegLST(hypothesis.segments),  # pyright: ignore[reportArgumentType]
+            reference_sort=_sort(reference),  # pyright: ignore[reportArgumentType]
+            hypothesis_sort=_sort(hypothesis),  # pyright: ignore[reportArgumentType]
         )
 
 
@@ -129,7 +130,7 @@ class TimeConstrainedWordErrorRate(ConcatenatedWordErrorRate):
 
         # It warns of word times it derived itself that cross segments; nothing a user can mend.
         logging.getLogger("preprocess").setLevel(logging.ERROR)
-        sides = SegLST(reference.segments), SegLST(hypothesis.segments)
+        sides = SegLST(reference.segments), SegLST(hypothesis.segments)  # pyright: ignore[reportArgumentType]
         return tcp(*sides, collar=self.collar)
 
 
@@ -200,19 +201,16 @@ def _entry(entry: Mapping[str, Any] | Segment, normalize: Any) -> dict[str, Any]
     return {"session_id": "", "speaker": speaker, "words": normalize(words), **times}
 
 
-def _sort(words: _Words) -> Any:
+def _sort(words: _Words) -> Literal["segment", False]:
     return "segment" if words.timed else False
 
 
 def _aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
     """Positions of the words that an edit alignment pairs, equal or substituted."""
-    from rapidfuzz.distance import Levenshtein
-
     pairs = []
-    for step in Levenshtein.opcodes(reference, hypothesis):
-        if step.tag in ("equal", "replace"):
-            spans = range(step.src_start, step.src_end), range(step.dest_start, step.dest_end)
-            pairs += zip(*spans, strict=True)
+    for tag, i, i_end, j, j_end in opcodes(reference, hypothesis):
+        if tag in ("equal", "replace"):
+            pairs += zip(range(i, i_end), range(j, j_end), strict=True)
     return pairs
 
 

@@ -3,8 +3,8 @@
 bubblewrap builds the outer wall: a root file system of read-only pieces (the interpreter, /usr and
 this package's `inside` folder), no network, no /proc, an empty environment. Each child then gets a
 pid, mount and ipc namespace and a user id (as root) or user namespace of its own, a private /tmp,
-rlimits, no capability and a system-call filter. Where bubblewrap cannot run, the filter and Landlock
-alone have to do, and `layers` says so.
+rlimits, no capability and a system-call filter. Where bubblewrap cannot run, the filter and
+Landlock alone have to do, and `layers` says so.
 """
 
 from __future__ import annotations
@@ -70,13 +70,17 @@ class JailError(RuntimeError):
     """The jail itself failed."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Child:
     """A jailed process: `pid` in the jail, `pidfd` and `host_pid` here."""
 
     pid: int
     pidfd: int
-    host_pid: int
+
+    @functools.cached_property
+    def host_pid(self) -> int:
+        """Its pid in our own namespace, looked up only for those that are watched."""
+        return _host_pid(self.pidfd)
 
     def cpu(self) -> float:
         """CPU seconds used so far by all its threads; 0 after its end."""
@@ -114,12 +118,15 @@ class Jail:
                 "see `podium doctor`"
             )
         self.layers = how.layers
+        self._ordered = False  # whether a child is being made
+        self._made: Child | None = None
+        self._dead: list[int] = []  # pids to reap
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_START_SECONDS)
         fd = theirs.fileno()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the jail)
         self._process = subprocess.Popen(
-            [*how.command, *_python(how.inside), str(fd)],
+            [*how.command, *_python(how.inside, how.site), str(fd)],
             pass_fds=[fd],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -140,32 +147,81 @@ class Jail:
                 "mode": how.mode,
                 "preload": [name for name in preload if name in _site_packages()],
                 "count_processes": how.mode != "plain" and _kernel() >= (5, 14),
+                "readable": how.readable,
             }
             self._ask(setup, fds)
 
     def _ask(self, request: dict[str, Any], fds: list[int]) -> tuple[Any, list[int]]:
+        self._send(request, fds)
+        return self._receive()
+
+    def _send(self, request: dict[str, Any], fds: list[int]) -> None:
         try:
             send_with_fds(self._control, request, fds)
+        except OSError as error:
+            raise self._broken(error) from None
+
+    def _receive(self) -> tuple[Any, list[int]]:
+        try:
             return receive_with_fds(self._control)
         except (Gone, OSError) as error:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines()
-            raise JailError(f"the jail ended: {said[-1] if said else error}") from None
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> JailError:
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        return JailError(f"the jail ended: {said[-1] if said else error}")
+
+    def order(self, role: str, fds: list[int], limits: dict[str, int]) -> None:
+        """Ask for a child ("test" or "solution") that holds only these descriptors."""
+        self._settle()
+        self._send({"role": role, "limits": limits, "forget": self._dead}, fds)
+        self._dead, self._ordered = [], True
+
+    def collect(self) -> Child:
+        """The child ordered last; the jail makes it while its owner does other things."""
+        self._settle()
+        assert self._made is not None
+        child, self._made = self._made, None
+        return child
 
     def spawn(self, role: str, fds: list[int], limits: dict[str, int]) -> Child:
-        """Fork a child ("test" or "solution") that holds only these descriptors."""
-        answer, (pidfd,) = self._ask({"role": role, "limits": limits}, fds)
-        return Child(answer["pid"], pidfd, _host_pid(pidfd))
+        """Order a child and wait for it; one that is on order already stays to be collected."""
+        self._settle()
+        earlier = self._made
+        self.order(role, fds, limits)
+        child = self.collect()
+        self._made = earlier
+        return child
+
+    def _settle(self) -> None:
+        if self._ordered:
+            self._ordered = False
+            answer, (pidfd,) = self._receive()
+            self._made = Child(answer["pid"], pidfd)
 
     def reap(self, child: Child) -> int:
         """End a child if it has not ended, and give its wait status."""
         child.kill()
+        self._settle()
         answer, _ = self._ask({"reap": child.pid}, [])
         os.close(child.pidfd)
         return answer["status"]
 
+    def discard(self, child: Child) -> None:
+        """End a child of no further interest; the jail reaps it when it has time."""
+        child.kill()
+        os.close(child.pidfd)
+        self._dead.append(child.pid)
+
     def close(self) -> None:
         """End the warm parent, and with it everything in the jail."""
+        with contextlib.suppress(JailError):
+            self._settle()
+            if self._made is not None:
+                self.discard(self._made)
+            for pid in self._dead:
+                self._ask({"reap": pid}, [])
         self._control.close()
         try:
             self._process.wait(timeout=5)
@@ -199,8 +255,10 @@ class Plan:
     mode: str
     layers: tuple[str, ...]
     command: tuple[str, ...]
-    inside: str
     filter: bytes
+    inside: str = "/jail"
+    site: str = "/site"
+    readable: tuple[str, ...] = ()
 
 
 def layers() -> tuple[str, ...]:
@@ -220,10 +278,26 @@ def plan() -> Plan:
         if tried.returncode == 0:
             program = seccomp.program("namespaced")
             names = ("namespaces", "seccomp", "rlimits") if program else ("namespaces", "rlimits")
-            return Plan(mode, names, command, "/jail", program)
+            return Plan(mode, names, command, program)
+    return _plain()
+
+
+def _plain() -> Plan:
+    """A jail without namespaces: the filter lets nothing out, Landlock closes the file system."""
     program = seccomp.program("alone")
-    names = ("seccomp", "rlimits") if program else ("rlimits",)
-    return Plan("plain", names, (), str(_INSIDE.parent), program)
+    names = ("seccomp",) if program else ()
+    folders: tuple[str, ...] = ()
+    if importlib.util.find_spec("landlockpy"):
+        import landlockpy
+
+        if landlockpy.abi_version():
+            names = (*names, "landlock")
+            wanted = [Path("/usr"), Path("/lib"), Path("/lib64"), Path("/dev/urandom"), _INSIDE]
+            wanted += [Path(os.path.realpath(sys.base_prefix)), *_site_packages().values()]
+            wanted += [path.with_name(f"{name}.libs") for name, path in _site_packages().items()]
+            folders = tuple(str(path) for path in wanted if path.exists())
+    site = next((str(path.parent) for path in _site_packages().values()), "/nonexistent")
+    return Plan("plain", (*names, "rlimits"), (), program, str(_INSIDE.parent), site, folders)
 
 
 def _bubblewrap(mode: str) -> tuple[str, ...]:
@@ -269,10 +343,10 @@ def _site_packages() -> dict[str, Path]:
     return found
 
 
-def _python(inside: str) -> list[str]:
+def _python(inside: str, site: str) -> list[str]:
     """The interpreter: no site, no user site, no current folder, no byte code written."""
     start = (
-        f"import sys; sys.path[:0] = [{inside!r}, '/site']; "
+        f"import sys; sys.path[:] = [{inside!r}, *sys.path, {site!r}]; "
         "from inside.zygote import main; main(int(sys.argv[1]))"
     )
     return [os.path.realpath(sys.executable), "-sSPB", "-c", start]

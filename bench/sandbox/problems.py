@@ -131,10 +131,10 @@ def read_solutions(path: str | Path, problems: Iterable[Problem]) -> list[Soluti
 
 def _rows(path: str | Path) -> Iterator[dict[str, Any]]:
     path = Path(path)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise UsageError(f"{path}: no such file")
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open()
-    with opened as lines:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
@@ -182,16 +182,10 @@ def mbpp(row: dict[str, Any]) -> Problem:
 _RULES = {
     "HumanEval": {"find_zero": "root"},
     "Mbpp": dict.fromkeys(
-        [
-            "similar_elements",
-            "find_char_long",
-            "common_in_nested_lists",
-            "extract_singly",
-            "larg_nnum",
-            "intersection_array",
-            "find_dissimilar",
-            "Diff",
-        ],
+        (
+            *("similar_elements", "find_char_long", "common_in_nested_lists", "extract_singly"),
+            *("larg_nnum", "intersection_array", "find_dissimilar", "Diff"),
+        ),
         "same_set",
     )
     | dict.fromkeys(["check_str", "text_match_three", "text_starta_endb"], "present")

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import socket
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,8 +71,8 @@ def _session(jail: Jail, problem: Problem, inputs: tuple[str, ...]) -> list[Expe
     ours, theirs = socket.socketpair()
     child = jail.spawn("solution", [theirs.fileno()], _LIMITS.plain(len(inputs)))
     theirs.close()
-    ours.settimeout(_SECONDS)
-    wire = Wire(ours)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SECONDS, 0))
+    wire = Wire(ours.detach())
     outputs: list[Expected] = []
     try:
         wire.send(["load", problem.reference, problem.entry_point])

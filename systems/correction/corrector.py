@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from ...bench.metrics.opcodes import opcodes
 from ...bench.adapter import Adapter
 from ...bench.errors import UsageError
 from ...bench.nbest import Correction, NBest
@@ -262,20 +263,17 @@ class Confusions:
 
 def fragments(text: str, reference: str) -> list[Fragment]:
     """A pair cut at every word that the alignment finds equal; what lies between stays whole."""
-    from rapidfuzz.distance import Levenshtein
-
     a, b = text.split(), reference.split()
     cut: list[Fragment] = []
     odd: Fragment = ((), ())
-    for step in Levenshtein.opcodes(a, b):
-        said = tuple(a[step.src_start : step.src_end])
-        if step.tag != "equal":
-            odd = (odd[0] + said, odd[1] + tuple(b[step.dest_start : step.dest_end]))
+    for tag, i, i_end, j, j_end in opcodes(a, b):
+        if tag != "equal":
+            odd = (odd[0] + tuple(a[i:i_end]), odd[1] + tuple(b[j:j_end]))
             continue
         if any(odd):
             cut.append(odd)
             odd = ((), ())
-        cut += [((word,), (word,)) for word in said]
+        cut += [((word,), (word,)) for word in a[i:i_end]]
     return [*cut, odd] if any(odd) else cut
 
 

@@ -11,6 +11,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import functools
 import json
 import re
 import sys
@@ -63,6 +64,9 @@ class Unanswerable(Exception):
 # ---------------------------------------------------------------------------------- encoding
 
 
+_write = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def encode(value: Any, handles: list[Any] | None = None) -> bytes:
     """The message for `value`. With `handles`, unplain values are appended there and cross as such.
 
@@ -70,7 +74,7 @@ def encode(value: Any, handles: list[Any] | None = None) -> bytes:
     that are cyclic, too deep or too large. Iterators are used up to at most `MAX_ITEMS` items.
     """
     try:
-        text = json.dumps(_plain(value, handles, 0), ensure_ascii=True, separators=(",", ":"))
+        text = _write(_plain(value, handles, 0))
     except RecursionError:
         raise CodecError("a value nested too deeply") from None
     if len(text) > MAX_BYTES:
@@ -252,12 +256,11 @@ def decode(message: bytes, handles: list[Any] | None = None) -> Any:
     if len(message) > MAX_BYTES:
         raise CodecError(f"a message of {len(message)} bytes is too large")
 
-    def own(fields: dict[str, Any]) -> Any:
-        return handles[fields["handle"][0]] if "handle" in fields else _tagged(fields)  # type: ignore[index]
-
     try:
-        hook = _tagged if handles is None else own
-        return json.loads(message.decode("ascii"), object_hook=hook)
+        text = message.decode("ascii")
+        if handles and '"handle"' in text:
+            return json.loads(text, object_hook=functools.partial(_resolved, handles))
+        return _read(text)
     except CodecError:
         raise
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
@@ -274,6 +277,13 @@ def _tagged(fields: dict[str, Any]) -> Any:
     if decoder is None:
         raise CodecError(f"unknown tag {tag[:20]!r}")
     return decoder(content)
+
+
+_read = json.JSONDecoder(object_hook=_tagged).decode
+
+
+def _resolved(handles: list[Any], fields: dict[str, Any]) -> Any:
+    return handles[fields["handle"][0]] if "handle" in fields else _tagged(fields)
 
 
 def _dict(flat: list[Any]) -> dict[Any, Any]:

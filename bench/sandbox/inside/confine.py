@@ -1,4 +1,4 @@
-"""What a forked child gives up before it runs anything: namespaces, rights, limits, system calls."""
+"""What a forked child gives up before it runs anything: namespaces, rights, system calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 _LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x8000000, 0x10000000, 0x20000000
 _MS_NOSUID_NODEV = 2 | 4
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE, _SECCOMP_FILTER = 38, 22, 4, 2
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_FILTER = 38, 22, 2
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _FIRST_UID = 1_900_000_000  # children of a root jail get user ids that nothing else has
 
@@ -23,6 +24,7 @@ class Confinement:
     mode: str
     seccomp: bytes
     count_processes: bool  # whether RLIMIT_NPROC counts a child's own processes only
+    readable: tuple[str, ...] = ()  # the only folders left to read, where Landlock is the wall
 
 
 def _check(result: int, what: str) -> None:
@@ -48,7 +50,7 @@ def confine(how: Confinement, number: int, limits: dict[str, Any]) -> None:
     """
     os.setsid()
     if how.mode != "plain":
-        unshare(CLONE_NEWNS | CLONE_NEWIPC)
+        unshare(CLONE_NEWNS | (0 if how.seccomp else CLONE_NEWIPC))  # the filter refuses ipc
         size = f"size={limits['files']},nr_inodes=4096,mode=1777".encode()
         _check(_LIBC.mount(b"tmp", b"/tmp", b"tmpfs", _MS_NOSUID_NODEV, size), "mount")
         os.chdir("/tmp")
@@ -58,10 +60,14 @@ def confine(how: Confinement, number: int, limits: dict[str, Any]) -> None:
         uid = _FIRST_UID + number % 1_000_000
         os.setgroups([])
         os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)  # and with user 0 go all capabilities
     _set_limits(how, limits)
-    _drop_capabilities()
+    if how.mode != "root":
+        _drop_capabilities()
     _check(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    if how.readable:
+        _close_file_system(how.readable)
     if how.seccomp:
         _load_filter(how.seccomp)
 
@@ -81,6 +87,17 @@ def _set_limits(how: Confinement, limits: dict[str, Any]) -> None:
         hard = resource.getrlimit(which)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(which, (value, value))
+
+
+def _close_file_system(readable: tuple[str, ...]) -> None:
+    import landlockpy  # the warm parent has loaded it
+
+    access = landlockpy.AccessFS
+    with landlockpy.Ruleset() as rules:
+        for path in readable:
+            folder = access.READ_DIR | access.EXECUTE if os.path.isdir(path) else access.NONE
+            rules.allow_path(path, access.READ_FILE | folder)
+        rules.restrict()
 
 
 class _CapHeader(ctypes.Structure):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import socket
 import sys
 import types
 from typing import Any
@@ -26,6 +25,7 @@ class Solution:
         sys.modules[MODULE] = self.module
         self.names = self.module.__dict__
         self.handles: list[Any] = []
+        self.message = b""  # the question being answered
 
     def load(self, source: str, entry: str) -> list[Any]:
         """Run the module. `entry` names the function that `candidate` is in jailed units."""
@@ -47,15 +47,15 @@ class Solution:
         """A global value of the solution."""
         return ["value", self.names[name], None]
 
-    def call(self, name: str, args: list[Any], kwargs: dict[str, Any], watch: bool) -> list[Any]:
-        """Call a function; with `watch` the arguments come back where the call changed them."""
-        function = self.names[name]
-        before = encode([args, kwargs], self.handles) if watch else None
-        result = function(*args, **kwargs)
-        changed = None
-        if watch and encode([args, kwargs], self.handles) != before:
-            changed = [args, kwargs]
-        return ["value", result, changed]
+    def call(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """Call a function."""
+        return ["value", self.names[name](*args, **kwargs), None]
+
+    def watched(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """Call a function; its arguments come back too, if the call changed them."""
+        result = self.names[name](*args, **kwargs)
+        after = encode(["watched", name, args, kwargs], self.handles)
+        return ["value", result, None if after == self.message else [args, kwargs]]
 
     def unit(self, prelude: str, source: str) -> list[Any]:
         """The marked fallback: a piece of the test run here, because it cannot run elsewhere."""
@@ -69,7 +69,7 @@ class Solution:
 
 def main(fd: int) -> None:
     """Answer until the other side closes."""
-    wire = Wire(socket.socket(fileno=fd))
+    wire = Wire(fd)
     solution = Solution()
     gc.enable()
     try:
@@ -79,10 +79,9 @@ def main(fd: int) -> None:
             if action == "calls":
                 name, inputs = rest
                 for args in inputs:
-                    wire.send_bytes(_answer(solution, "call", [name, args, {}, False]))
+                    wire.send_bytes(_answer(solution, "call", [name, args, {}]))
             else:
-                if action == "call" and b'"iterator"' in message:
-                    rest[3] = False  # looking for changes would use the iterator up
+                solution.message = message
                 wire.send_bytes(_answer(solution, action, rest))
     except (Gone, CodecError):
         return

@@ -1,4 +1,4 @@
-"""Tests in a form that can be judged one by one: pieces of a test program, or calls with answers."""
+"""Tests in a form that can be judged one by one: pieces of a program, or calls with answers."""
 
 from __future__ import annotations
 

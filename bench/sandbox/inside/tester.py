@@ -11,7 +11,7 @@ import os
 import random
 import socket
 import struct
-from typing import Any
+from typing import Any, NoReturn
 
 from . import suites
 from .codec import CodecError, Handle, Unanswerable, Unplain, decode, encode
@@ -80,14 +80,18 @@ class Link:
             self._lost()
         return answer
 
-    def _lost(self) -> Any:
+    def _lost(self) -> NoReturn:
         self.gone = True
         raise SolutionGone
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function of the solution; lists, dicts, ... it changed are changed here too."""
-        watch = any(isinstance(v, _MUTABLE) for v in (*args, *kwargs.values()))
-        tag, *rest = self.ask("call", name, list(args), kwargs, watch)
+        values = (*args, *kwargs.values())
+        watch = any(isinstance(value, _MUTABLE) for value in values)
+        if watch and any(type(v) is not Handle and hasattr(v, "__next__") for v in values):
+            watch = False  # looking for changes would use the iterator up
+        action = "watched" if watch else "call"
+        tag, *rest = self.ask(action, name, list(args), kwargs)
         if tag != "value":
             raise _exception(tag, rest)
         result, changed = rest
@@ -197,8 +201,10 @@ def _bind(link: Link, suite: suites.Units) -> dict[str, Any]:
     """The test's names: the trusted helpers of the problem, and proxies into the solution."""
     names: dict[str, Any] = {"__name__": "test", **suite.namespace()}
     wanted = [n for n in suite.free if n not in names]
-    tag, *rest = link.ask("describe", [*wanted, suite.entry] if suite.entry else wanted)
-    kinds = rest[0] if tag == "value" and isinstance(rest[0], dict) else {}
+    kinds = {}
+    if wanted:
+        tag, *rest = link.ask("describe", wanted)
+        kinds = rest[0] if tag == "value" and isinstance(rest[0], dict) else {}
     for name in wanted:
         if kinds.get(name) == "callable":
             names[name] = _proxy(link, name)
@@ -247,7 +253,7 @@ def _calls(link: Link, suite: suites.Calls, tests: range) -> Any:
 
 def main(wire_fd: int, channel_fd: int, page_fd: int) -> None:
     """Hold one suite at a time and judge solutions against it until the other side closes."""
-    wire = Wire(socket.socket(fileno=wire_fd))
+    wire = Wire(wire_fd)
     channel = socket.socket(fileno=channel_fd)
     page = mmap.mmap(page_fd, mmap.PAGESIZE)
     os.close(page_fd)
@@ -269,7 +275,7 @@ def main(wire_fd: int, channel_fd: int, page_fd: int) -> None:
             _, fds = receive_with_fds(channel)
         except Gone:
             return
-        link = Link(Wire(socket.socket(fileno=fds[0])), page)
+        link = Link(Wire(fds[0]), page)
         names = None if fresh else names
         verdicts: list[Verdict] = []
         try:

@@ -18,10 +18,10 @@ class Gone(Exception):
 
 
 class Wire:
-    """One end of a connection."""
+    """One end of a connection, by its descriptor."""
 
-    def __init__(self, sock: socket.socket):
-        self.sock = sock
+    def __init__(self, fd: int):
+        self.fd = fd
         self._buffer = bytearray()
 
     def send(self, value: Any) -> None:
@@ -30,8 +30,10 @@ class Wire:
 
     def send_bytes(self, message: bytes) -> None:
         """Send a message that is already encoded."""
+        data = memoryview(_LENGTH.pack(len(message)) + message)
         try:
-            self.sock.sendall(_LENGTH.pack(len(message)) + message)
+            while data:
+                data = data[os.write(self.fd, data) :]
         except OSError as error:
             raise Gone(str(error)) from None
 
@@ -53,20 +55,16 @@ class Wire:
     def _fill(self, size: int) -> None:
         while len(self._buffer) < size:
             try:
-                data = self.sock.recv(1 << 18)
+                data = os.read(self.fd, 1 << 18)
             except OSError as error:
                 raise Gone(str(error)) from None
             if not data:
                 raise Gone("closed")
             self._buffer += data
 
-    def pending(self) -> bool:
-        """Whether bytes were read that no message has used yet."""
-        return bool(self._buffer)
-
     def close(self) -> None:
         """Close this end."""
-        self.sock.close()
+        os.close(self.fd)
 
 
 def send_with_fds(sock: socket.socket, value: Any, fds: list[int]) -> None:

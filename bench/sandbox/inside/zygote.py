@@ -16,9 +16,9 @@ import sys
 from typing import Any
 
 from . import confine, runner, tester
-from .wire import Gone, receive_with_fds, send_with_fds
+from .wire import Gone, Wire, receive_with_fds, send_with_fds
 
-COMMON = (  # what solutions import most: read once, shared by every fork
+COMMON = (  # noqa: SIM905  what solutions import most: read once, shared by every fork
     "abc bisect collections copy dataclasses datetime decimal enum fractions functools hashlib "
     "heapq io itertools json math operator random re statistics string struct time types typing"
 ).split()
@@ -32,8 +32,9 @@ def main(control_fd: int) -> None:
     filter_fd = fds[0] if fds else -1
     with open(filter_fd, "rb") if fds else contextlib.nullcontext() as file:
         seccomp = file.read() if file else b""
-    how = confine.Confinement(setup["mode"], seccomp, setup["count_processes"])
-    for name in (*COMMON, *setup["preload"]):
+    readable = tuple(setup["readable"])
+    how = confine.Confinement(setup["mode"], seccomp, setup["count_processes"], readable)
+    for name in (*COMMON, *setup["preload"], *(["landlockpy"] if readable else [])):
         importlib.import_module(name)
     own_namespaces = os.pidfd_open(os.getpid())
     gc.collect()
@@ -53,6 +54,8 @@ def main(control_fd: int) -> None:
             pidfd = os.pidfd_open(pid)
             send_with_fds(control, {"pid": pid}, [pidfd])
             os.close(pidfd)
+            for dead in request["forget"]:
+                os.waitpid(dead, 0)
         for fd in fds:
             os.close(fd)
 
@@ -74,7 +77,7 @@ def _fork(
         confine.confine(how, number, request["limits"])
     except BaseException as error:
         with contextlib.suppress(BaseException):
-            os.write(fds[0], b"\xff\xff\xff\xff" + str(error).encode()[:200])
+            Wire(fds[0]).send(["unconfined", f"{error!r}"[:300], ""])
         os._exit(_CONFINEMENT_FAILED)
     os.dup2(0, 2)  # the jail's own complaints end here
     random.seed(0)
