@@ -107,6 +107,7 @@ def draw(
 
     figure, panels = plt.subplots(1, len(lags), figsize=(5.5 * len(lags), 4.4), sharey=True)
     markers = "osD^vP*X"
+    unit = ""
     for panel, lag in zip(np.atleast_1d(panels), lags, strict=True):
         for k, (policy, runs) in enumerate(curves.items()):
             scores = sorted(runs, key=lambda s: s[lag]["value"])
@@ -116,12 +117,13 @@ def draw(
                  for s in scores]
                 for end in ("low", "high")
             ]  # fmt: skip
+            unit = scores[0][lag]["unit"]
             panel.errorbar(
                 x, y, bars, label=policy, marker=markers[k % 8], ms=4, lw=1.2, elinewidth=0.5
             )
         if at is not None:
             panel.axvline(at, color="grey", lw=0.6, ls=":")
-        panel.set_xlabel(f"{lag.upper()} ({scores[0][lag]['unit']})")
+        panel.set_xlabel(f"{lag.upper()} ({unit})")
         panel.grid(alpha=0.3)
     np.atleast_1d(panels)[0].set_ylabel(f"{quality.upper()} (95 % interval)")
     np.atleast_1d(panels)[-1].legend(fontsize=8)

@@ -43,9 +43,13 @@ class Session(Request):
 
 @dataclass(frozen=True, slots=True)
 class Tagging(Response):
-    """The conversation with its speakers as the model would have them."""
+    """The conversation with its speakers as the model would have them.
+
+    `fell_back` says why a guard kept the speakers that came ("" if none did).
+    """
 
     segments: tuple[Segment, ...]
+    fell_back: str = ""
 
     @property
     def empty(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .adapter import Failure
 from .errors import UsageError
+from .metrics.normalize import normalizer
 from .plain import to_json
 from .task import BadInput, Hypothesis, Transcript
 
@@ -41,6 +42,21 @@ def _row(row: Mapping[str, Any], answer: Transcript | Failure | str, n: int) -> 
     found = answer.nbest[:n] or (Hypothesis(answer.text),)
     texts, scores = [h.text for h in found], [h.score for h in found]
     return {**kept, "input": texts, "scores": scores, "output": row["text"]}
+
+
+def normalized(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """A row with both sides normalised; readings that become the same are kept once.
+
+    Raises UsageError for a normaliser that there is not.
+    """
+    normalize = normalizer(name)
+    texts: dict[str, float | None] = {}
+    for text, score in zip(
+        row["input"], row.get("scores") or [None] * len(row["input"]), strict=True
+    ):
+        texts.setdefault(normalize(text), score)
+    scores = {"scores": list(texts.values())} if "scores" in row else {}
+    return {**row, "input": list(texts), **scores, "output": normalize(row["output"])}
 
 
 def held_out(

@@ -20,7 +20,6 @@ COMMANDS = {
     "list": "list tasks, splits, adapters, boards",
     "leaderboard": "make a table out of run folders",
     "build": "make a data set from material at hand",
-    "train": "train a reference system, small, to a file that its adapter loads",
     "doctor": "say what this machine can and cannot measure",
 }
 

@@ -41,7 +41,9 @@ def main(args: Namespace) -> int:
     )
     print("GPU: " + (", ".join(found["gpus"]) or "none (GPU fields of a profile will be null)"))
     print_table(
-        ["part", "state", "for"], [[p["name"], p["state"], p["for"]] for p in found["parts"]]
+        ["part", "state", "for"],
+        [[p["name"], p["state"], p["for"]] for p in found["parts"]],
+        left=3,
     )
     for name, error in found["broken"].items():
         print(f"plugin {name}: {error}")

@@ -34,7 +34,7 @@ def main(args: Namespace) -> int:
     if args.json:
         print_json([{"name": name, "about": about} for name, about in rows])
     else:
-        print_table([args.kind[:-1], ""], rows)
+        print_table([args.kind[:-1], ""], rows, left=2)
     return 0
 
 

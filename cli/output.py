@@ -48,8 +48,10 @@ def size(count: float | None) -> str:
     return "–" if count is None else f"{count / 2**20:.0f} MiB"
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """A table on standard output; the first column to the left, the rest to the right."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", left: int = 1
+) -> None:
+    """A table on standard output; the first `left` columns to the left, the rest to the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -57,7 +59,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(name, justify="left" if i < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as text: brackets in cells are not markup
     console = Console()

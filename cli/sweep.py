@@ -181,20 +181,20 @@ def _equal_latency(settings: list[Setting], runs: list[Run], at: float) -> list[
     from ..bench.spec import rebuild
 
     metrics = {m.name: m for m in rebuild(runs[0]).metrics}
-    chosen = (metrics["bleu"], metrics["al"])
+    quality, lag = metrics["bleu"], metrics["al"]
     found = []
     for setting, run in zip(settings, runs, strict=True):
-        rows = Table.of(run.records(), chosen).rows()
+        rows = Table.of(run.records(), [quality, lag]).rows()
         found.append(Point(setting.policy, setting.swept, rows["bleu"], rows["al"]))
-    return to_plain(at_latency(found, *chosen, at, _baseline(found, chosen, at)))
+    return to_plain(at_latency(found, quality, lag, at, _baseline(found, quality, lag, at)))
 
 
-def _baseline(found: list[Any], metrics: tuple[Any, Any], at: float) -> str:
+def _baseline(found: list[Any], quality: Any, lag: Any, at: float) -> str:
     """The policy that the others are held against: the best that does not anticipate."""
     from ..bench.curves import at_latency
 
     plain = [p for p in found if p.policy != "taf"] or found
-    ranked = at_latency(plain, *metrics, at, plain[0].policy, resamples=2)
+    ranked = at_latency(plain, quality, lag, at, plain[0].policy, resamples=2)
     best = max(ranked, key=lambda r: (r.value == r.value, r.value))
     return best.policy
 

@@ -176,7 +176,7 @@ def test_children_count_towards_cpu_and_memory():
         child.kill()
         child.wait()
     summary = sampler.summary()
-    assert summary["cpu"]["mean"] > 10  # this process sleeps; the machine may be shared
+    assert summary["cpu"]["mean"] > 2  # this process sleeps; the machine may be shared
     own = utilisation.psutil.Process().memory_info().rss
     assert summary["rss"]["max"] > own + 60_000_000
     assert summary["peak_rss"] >= summary["rss"]["max"]

@@ -58,6 +58,7 @@ class Decoder:
         with stage("features"):
             ids = [self.encode(p) for p in batch]
         answers: list[Generation | Failure] = [_no_tokens() for _ in batch]
+        rows: list[_Row] = []
         ready = [i for i, tokens in enumerate(ids) if tokens]
         if ready:
             rows = [_Row(batch[i], ids[i], k) for i in ready for k in range(batch[i].n)]
@@ -67,7 +68,7 @@ class Decoder:
                 places = [place for place, i in enumerate(ready) for _ in range(batch[i].n)]
                 cache.batch_select_indices(torch.tensor(places, device=logits.device))
                 self._decode(rows, cache, mask[places], logits[places])
-        done = iter(rows if ready else ())
+        done = iter(rows)
         for i in ready:
             mine = [next(done) for _ in range(batch[i].n)]
             answers[i] = Generation(tuple(r.text for r in mine), sum(len(r.new) for r in mine))

@@ -47,7 +47,7 @@ class Gguf(Adapter):
         place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         weights = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._decoder = Decoder(weights.to(torch.device(place)), tokenizer, reuse)
+        self._decoder = Decoder(weights.to(place), tokenizer, reuse)  # pyright: ignore[reportArgumentType]
 
     def generate(self, batch: Sequence[Prompt]) -> Sequence[Generation | Failure]:
         """`prompt.n` continuations a prompt."""

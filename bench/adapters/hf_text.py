@@ -165,15 +165,16 @@ class TranslationModel(Adapter):
             inputs.pop("token_type_ids", None)
             prefix = self._tokenizer(text_target=first.prefix, add_special_tokens=False)
             forced = [*start, *(prefix["input_ids"] if first.prefix else [])]
-        length = inputs["input_ids"].shape[1]
-        most = max(1, int(1.5 * length + 20) - len(forced))
+        # Each sentence has its own longest output, whatever it is decoded together with.
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        most = [max(1, int(1.5 * length + 20) - len(forced)) for length in lengths]
         sampled = self._temperature > 0
         with stage("model"), torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             out = self._model.generate(
                 **inputs,
                 decoder_input_ids=torch.tensor([forced] * len(group), device=device),
-                max_new_tokens=most,
+                max_new_tokens=max(most),
                 do_sample=sampled,
                 temperature=self._temperature if sampled else None,
                 num_beams=1 if sampled else max(self._beams, first.n),
@@ -184,9 +185,11 @@ class TranslationModel(Adapter):
                 output_scores=True,
             )
         with stage("detokenise"):
-            rows = self._tokenizer.batch_decode(
-                out.sequences[:, len(forced) :], skip_special_tokens=True
-            )
+            ends = [len(forced) + m for m in most for _ in range(first.n)]
+            rows = [
+                self._tokenizer.decode(row[len(forced) : end], skip_special_tokens=True)
+                for row, end in zip(out.sequences, ends, strict=True)
+            ]
         scores = getattr(out, "sequences_scores", None)
         values = [None] * len(rows) if scores is None else scores.tolist()
         nbest = [Hypothesis(t.strip(), s) for t, s in zip(rows, values, strict=True)]

@@ -49,6 +49,8 @@ class Moonshine(Adapter):
                 f"moonshine: no model at {model}; "
                 "give a folder that holds encoder_model.ort, or install moonshine-voice==0.0.73"
             )
+        if max_seconds < 1:
+            raise UsageError(f"moonshine: max_seconds is {max_seconds}; give 1 or more")
         if arch.upper() not in library.ModelArch.__members__:
             known = ", ".join(name.lower() for name in library.ModelArch.__members__)
             raise UsageError(f'moonshine: no architecture "{arch}"; known: {known}')

@@ -86,6 +86,7 @@ class OpenAI(Adapter):
 
     async def _one(self, wav: bytes) -> Transcript | Failure:
         """One answer; a turn is given back while it waits to try again."""
+        failure = Failure(Outcome.ERROR, "never sent")
         for attempt in range(self._retries + 1):
             try:
                 async with self._turns, asyncio.timeout(self._timeout):

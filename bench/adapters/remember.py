@@ -33,6 +33,7 @@ class Remember(Adapter):
         name = sha256(key.encode()).hexdigest()[:16]
         self._store = sqlite3.connect(folder / f"{name}.sqlite", timeout=60, isolation_level=None)
         self._store.execute("PRAGMA journal_mode=WAL")
+        self._store.execute("PRAGMA synchronous=NORMAL")  # a lost answer is asked again
         self._store.execute("CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, a TEXT)")
 
     def generate(self, batch: Sequence[Prompt]) -> Sequence[Generation | Failure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shlex
 import tempfile
 import weakref
@@ -83,13 +84,12 @@ class Worker(Adapter):
         if self._process is not None and self._process.alive:
             return self._process
         self._drop()
-        for attempt in range(STARTS):
-            try:
+        for _ in range(STARTS - 1):
+            with contextlib.suppress(UsageError):
                 hello = self._start()
                 break
-            except UsageError:
-                if attempt == STARTS - 1:
-                    raise
+        else:
+            hello = self._start()
         if hello["identity"] != self._hello["identity"]:
             raise UsageError(f"worker: {self._name} is another model after a restart")
         self.restarts += 1
@@ -124,7 +124,7 @@ class Worker(Adapter):
         return _answers(reply, response, len(batch))
 
     def identity(self) -> Mapping[str, Any]:
-        return {"command": shlex.join(self._command), **self._hello["identity"]}
+        return self._hello["identity"]
 
     def close(self) -> None:
         if self._process is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UsageError
 from .metric import Array, Metric, Row
 
 TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
@@ -58,7 +59,13 @@ class BLEU(_SacreBLEU):
     def _metric(self) -> Any:
         import sacrebleu
 
-        return sacrebleu.BLEU(tokenize=self._tokenize, force=True)
+        try:
+            return sacrebleu.BLEU(tokenize=self._tokenize, force=True)
+        except RuntimeError as error:  # a tokenizer whose own package is not installed
+            extra = self._tokenize.partition("-")[0]
+            raise UsageError(
+                f"BLEU's tokenizer {self._tokenize} needs pip install 'sacrebleu[{extra}]'"
+            ) from error
 
     def value(self, sums: Array) -> Array:
         length, reference = sums[..., 0], sums[..., 1]

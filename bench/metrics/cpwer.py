@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..dialogue import Segment
+from .edits import edits
 from .metric import Array, Metric, Row
 from .normalize import normalizer
 
@@ -206,13 +207,10 @@ def _sort(words: _Words) -> Literal["segment", False]:
 
 def _aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
     """Positions of the words that an edit alignment pairs, equal or substituted."""
-    from rapidfuzz.distance import Levenshtein
-
     pairs = []
-    for code in Levenshtein.opcodes(reference, hypothesis):
-        if code.tag in ("equal", "replace"):
-            ours = range(code.src_start, code.src_end)
-            pairs += zip(ours, range(code.dest_start, code.dest_end), strict=True)
+    for tag, i, i_end, j, j_end in edits(reference, hypothesis):
+        if tag in ("equal", "replace"):
+            pairs += zip(range(i, i_end), range(j, j_end), strict=True)
     return pairs
 
 

@@ -202,7 +202,7 @@ class AverageTokenDelay(Lag):
         n, longest = delays.shape
         computed = table.times - delays
         computing = np.diff(computed, axis=1, prepend=0.0)
-        starts = np.diff(delays, axis=1, prepend=np.nan) != 0  # where a chunk's first unit is
+        starts = np.diff(delays, axis=1, prepend=-1.0) != 0  # where a chunk's first unit is
         place = np.arange(longest)
         chunk_first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
         before = np.where(chunk_first > 0, np.take_along_axis(delays, chunk_first - 1, 1), 0.0)

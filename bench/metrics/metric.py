@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ class Metric(ABC):
     """
 
     name: str
-    unit: ClassVar[str] = "ratio"
-    higher_is_better: ClassVar[bool] = False
+    unit: str = "ratio"
+    higher_is_better: bool = False
     columns: tuple[str, ...]
 
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..errors import unknown
+from .edits import edits
 from .metric import Array, Metric, Row
 from .normalize import normalizer
 
@@ -143,12 +144,8 @@ def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, in
 
 
 def _steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
-    from rapidfuzz.distance import Levenshtein
-
     steps: list[Step] = []
-    for code in Levenshtein.opcodes(reference, hypothesis):
-        tag, i, i_end = code.tag, code.src_start, code.src_end
-        j, j_end = code.dest_start, code.dest_end
+    for tag, i, i_end, j, j_end in edits(reference, hypothesis):
         if tag == "delete":
             steps.extend(("delete", word, None) for word in reference[i:i_end])
         elif tag == "insert":

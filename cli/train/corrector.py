@@ -18,8 +18,8 @@ def arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("lists", type=Path, metavar="NBEST")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--minutes", type=float, default=12.0, help="stop then, at the latest")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--minutes", type=float, default=14.0, help="stop then, at the latest")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="more spin and gain nothing here")
 

@@ -22,7 +22,7 @@ class Shape:
 
     width: int = 128
     embedding: int = 64
-    dropout: float = 0.2
+    dropout: float = 0.15
 
 
 class Seq2Seq(nn.Module):
@@ -32,7 +32,7 @@ class Seq2Seq(nn.Module):
         super().__init__()
         width = shape.width
         self.shape = shape
-        self.embed = nn.Embedding(SYMBOLS, shape.embedding, padding_idx=PAD)
+        self.bytes = nn.Embedding(SYMBOLS, shape.embedding, padding_idx=PAD)
         self.encoder = nn.GRU(shape.embedding, width, bidirectional=True, batch_first=True)
         self.bridge = nn.Linear(2 * width, 2 * width)
         self.first = nn.GRU(shape.embedding, width, batch_first=True)
@@ -40,6 +40,11 @@ class Seq2Seq(nn.Module):
         self.second = nn.GRU(3 * width, width, batch_first=True)
         self.dropout = nn.Dropout(shape.dropout)
         self.out = nn.Linear(3 * width, SYMBOLS)
+
+    def embed(self, symbols: Tensor, start: int = 0) -> Tensor:
+        """Vectors of symbols (b, n), whose first stands at position `start`."""
+        found = self.bytes(symbols)
+        return found + waves(start, symbols.shape[1], found.shape[-1])
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """States (b, n, 2w), mask (b, n) of padding, and the two decoders' first states."""
@@ -56,10 +61,10 @@ class Seq2Seq(nn.Module):
         return self.dropout(states), mask, one[None].contiguous(), two[None].contiguous()
 
     def decode(
-        self, answer: Tensor, states: Tensor, mask: Tensor, one: Tensor, two: Tensor
+        self, answer: Tensor, states: Tensor, mask: Tensor, one: Tensor, two: Tensor, start: int = 0
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (b, m, SYMBOLS) after each of the answer's symbols (b, m), and the new states."""
-        query, one = self.first(self.dropout(self.embed(answer)), one)
+        query, one = self.first(self.dropout(self.embed(answer, start)), one)
         weights = self.score(query) @ states.transpose(1, 2)
         weights = weights.masked_fill(mask[:, None], -1e9).softmax(-1)
         context = weights @ states
@@ -74,24 +79,30 @@ class Seq2Seq(nn.Module):
         )
 
     @torch.no_grad()
-    def greedy(self, source: Tensor, longest: int) -> list[bytes]:
-        """The most probable next symbol until END or `longest` bytes; the same for any batch."""
+    def greedy(self, source: Tensor, longest: int) -> list[tuple[bytes, float]]:
+        """The most probable next symbol until END or `longest` bytes, with its confidence.
+
+        Confidence is the mean log-probability of the symbols. The answers are the same for any
+        batch up to rounding.
+        """
         states, mask, one, two = self.encode(source)
         symbol = torch.full((len(source), 1), START)
         answers: list[list[int]] = [[] for _ in source]
+        total = [0.0] * len(source)
         open_ = set(range(len(source)))
-        for _ in range(longest):
-            logits, one, two = self.decode(symbol, states, mask, one, two)
+        for place in range(longest):
+            logits, one, two = self.decode(symbol, states, mask, one, two, place)
             logits[:, :, [PAD, START]] = -torch.inf
-            symbol = logits[:, -1].argmax(-1, keepdim=True)
+            best, symbol = logits[:, -1].log_softmax(-1).max(-1, keepdim=True)
             for i in list(open_):
+                total[i] += float(best[i])
                 if (value := int(symbol[i])) == END:
                     open_.remove(i)
                 else:
                     answers[i].append(value)
             if not open_:
                 break
-        return [bytes(a) for a in answers]
+        return [(bytes(a), t / (len(a) + 1)) for a, t in zip(answers, total, strict=True)]
 
     def save(self, path: str, **notes: object) -> None:
         """Write shape, weights and notes; `load` reads them without running any code in them."""
@@ -104,6 +115,13 @@ class Seq2Seq(nn.Module):
         model = cls(Shape(**found["shape"]))
         model.load_state_dict(found["state"])
         return model.eval(), found["notes"]
+
+
+def waves(start: int, length: int, width: int) -> Tensor:
+    """Positions as sines and cosines, (length, width): lets attention count repeated words."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-5.0 / width))  # periods of 6 to 900 bytes
+    angles = torch.arange(start, start + length)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def padded(rows: list[list[int]]) -> Tensor:

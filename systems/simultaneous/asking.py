@@ -117,7 +117,7 @@ def agreed(hypotheses: Sequence[Sequence[str]], tau: float) -> list[str]:
     return list(found)
 
 
-def describe(policy: Any, **engines: Any) -> Mapping[str, Any]:
+def describe(**engines: Any) -> Mapping[str, Any]:
     """For the signature: each engine's identity, and how a committed prefix is kept."""
     identity: dict[str, Any] = {
         name: dict(engine.identity()) if hasattr(engine, "identity") else {}

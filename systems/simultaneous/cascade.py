@@ -32,7 +32,7 @@ class Cascade(Adapter):
         yield from self.policy.interpret(Words(source, self.asr, self.agree))
 
     def identity(self) -> Mapping[str, Any]:
-        return describe(self, **{"asr": self.asr, "policy": self.policy})
+        return describe(asr=self.asr, policy=self.policy)
 
     def close(self) -> None:
         close_all(self.asr, self.policy)

@@ -40,7 +40,7 @@ class Policy(Adapter):
         """The units to write now, after what is committed; none to go on reading."""
 
     def identity(self) -> Mapping[str, Any]:
-        return describe(self, mt=self.mt)
+        return describe(mt=self.mt)
 
     def close(self) -> None:
         close_all(self.mt)

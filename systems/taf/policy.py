@@ -79,7 +79,7 @@ class TAF(Policy):
         return continuations(self.lm, prompt) or [""]
 
     def identity(self) -> Mapping[str, Any]:
-        return describe(self, lm=self.lm, mt=self.mt)
+        return describe(lm=self.lm, mt=self.mt)
 
     def close(self) -> None:
         close_all(self.lm, self.mt)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...bench.metrics.metric import Array, Metric, Row
 from ...bench.stream import Interpretation
 
@@ -33,4 +35,5 @@ class PerUnit(Metric):
         return 0.0, 0.0
 
     def value(self, sums: Array) -> Array:
-        return sums[..., 0] / sums[..., 1]
+        cost, source = sums[..., 0], sums[..., 1]
+        return np.where(source > 0, cost / np.maximum(source, 1e-12), np.nan)

@@ -1,0 +1,1 @@
+"""Speaker taggers and emotion classifiers over recognised text."""
