@@ -5,6 +5,7 @@ point), for example: bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --
 --unshare-net --die-with-parent PYTHON against_peers.py PEER. Prints JSON: attack -> what happened.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -39,7 +40,9 @@ def judge(peer, source, secret):
     from evalplus.eval import untrusted_check
 
     inputs, expected = [[[1]], [[1, 2, 3]]], [secret, secret]
-    return untrusted_check("humaneval", source, inputs, "steal", expected, 0, [0.1, 0.1])[0] == "pass"
+    return (
+        untrusted_check("humaneval", source, inputs, "steal", expected, 0, [0.1, 0.1])[0] == "pass"
+    )
 
 
 def one(peer, source, secret, answer):
@@ -94,10 +97,8 @@ def left(before):
     for pid in [int(p) for p in os.listdir("/proc") if p.isdigit()]:
         if pid not in before and pid != os.getpid():
             traces.append("process")
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
     for path in Path("/tmp").glob("*podium-attack*"):
         traces.append("files")
         subprocess.run(["rm", "-rf", str(path)], check=False)
