@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .bench.evaluate import evaluate
     from .bench.metrics.metric import Metric
     from .bench.runner import Settings
+    from .bench.sandbox import judge
     from .bench.store import Run, load_run
     from .bench.task import Outcome, Sample, Size, Split, Task, Transcript
 
@@ -33,6 +34,7 @@ _PUBLIC = {
     "Task": "task",
     "Transcript": "task",
     "evaluate": "evaluate",
+    "judge": "sandbox",
     "load_run": "store",
 }
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Task",
     "Transcript",
     "evaluate",
+    "judge",
     "load_run",
 ]
 

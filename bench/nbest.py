@@ -76,15 +76,20 @@ def read_nbest(path: Path) -> Iterator[dict[str, Any]]:
         where = f"{path.name}:{number}"
         if not isinstance(row, dict):
             raise UsageError(f"{where}: expected an object, got {type(row).__name__}")
-        texts = _texts(row)
-        if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
-            raise UsageError(f'{where}: "input" must be a list of texts')
-        if not isinstance(row.get("output"), str):
-            raise UsageError(f'{where}: "output" (the reference) is missing or is not a text')
-        for name in ("scores", "systems"):
-            if row.get(name) and len(row[name]) != len(texts):
-                raise UsageError(f"{where}: {len(texts)} hypotheses but {len(row[name])} {name}")
-        yield {**row, "id": str(row.get("id", f"{number:06d}")), "hypotheses": texts}
+        yield nbest_row({"id": f"{number:06d}", **row}, where)
+
+
+def nbest_row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A row checked, with `hypotheses`. Raises UsageError that says where and what is wrong."""
+    texts = _texts(row)
+    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+        raise UsageError(f'{where}: "input" must be a list of texts')
+    if not isinstance(row.get("output"), str):
+        raise UsageError(f'{where}: "output" (the reference) is missing or is not a text')
+    for name in ("scores", "systems"):
+        if row.get(name) and len(row[name]) != len(texts):
+            raise UsageError(f"{where}: {len(texts)} hypotheses but {len(row[name])} {name}")
+    return {**row, "id": str(row["id"]), "hypotheses": texts}
 
 
 def nbest_of(row: Mapping[str, Any], **options: Any) -> NBest:

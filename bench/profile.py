@@ -35,7 +35,7 @@ class Profile:
     latencies: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, timing: Mapping[str, Any]) -> None:
-        """Take in the timing of one batch, as its first record has it."""
+        """Take in the timing of one batch, as its last record has it."""
         self.padding += Padding(**timing["padding"])
         self.batches += 1
         self.samples += timing["samples"]

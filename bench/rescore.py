@@ -24,23 +24,21 @@ def rescored(run: Run, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]]
         raise UsageError(f"{run.path}: is a run of {run['task']}, not of {task.name}")
     kind = response_type(task.needs)
     records = [_again(record, task, kind) for record in run.records()]
-    long = run["signature"]["long"]
-    long = long | {
-        "task": long["task"]
-        | {
-            "version": task.version,
-            "spec": signature.spec_of(task),
-            "options": to_plain(task.options()),
-        },
-        "metrics": {m.name: m.signature() for m in task.metrics},
-    }
+    long, resume = (_signed(run["signature"][part], task) for part in ("long", "resume"))
     document = run.document | Table.of(records, task.metrics).scores()
-    document["signature"] = run["signature"] | {
-        "long": long,
-        "short": signature.short(long, task.metrics[0].name),
-    }
+    short = signature.short(long, task.metrics[0].name)
+    document["signature"] = {"short": short, "long": long, "resume": resume}
     document["notes"] = [*run["notes"], "rescored"]
     return document, records
+
+
+def _signed(old: dict[str, Any], task: Task) -> dict[str, Any]:
+    """A long signature as it would be had this task been run in the first place."""
+    spec = {"spec": signature.spec_of(task), "version": task.version}
+    return old | {
+        "task": old["task"] | spec | {"options": to_plain(task.options())},
+        "metrics": {m.name: m.signature() for m in task.metrics},
+    }
 
 
 def write(

@@ -133,7 +133,7 @@ class _Session:
         if store.done:
             self.notes.append(f"resumed: {len(store.done)} samples were there")
         if store.repaired:
-            self.notes.append(f"repaired: {store.repaired} bytes of a damaged last record removed")
+            self.notes.append(f"repaired: {store.repaired} bytes of a damaged end removed")
 
     def run_all(self) -> None:
         """Answer every sample that the folder does not have yet, window by window."""
@@ -263,7 +263,7 @@ class _Session:
             for later in passes[1:]
             for a, b in zip(first.answers, later.answers, strict=True)
         )
-        records[0]["timing"] = {
+        records[-1]["timing"] = {
             "samples": first.reached,
             "padding": to_plain(first.padding),
             "passes": [p.seconds for p in passes],

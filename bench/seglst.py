@@ -92,7 +92,7 @@ def _problem(entry: Any) -> str:
 def _line_of(text: str, number: int) -> int:
     """The line on which the `number`th entry of a JSON list starts."""
     decoder = json.JSONDecoder()
-    at = text.index("[") + 1
+    start = at = text.index("[") + 1
     for _ in range(number):
         while text[at] in " \t\r\n,":
             at += 1

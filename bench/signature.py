@@ -20,6 +20,7 @@ def describe(
     """The long signature, as far as it is known before the run.
 
     `model` is its spec and identity, `settings` what the runner was told (limit, seed, batch, ...).
+    The seed is part of the data only where it chose them, under a limit.
     """
     return to_plain(
         {
@@ -32,12 +33,12 @@ def describe(
             "data": {
                 "split": split.name,
                 "source": dict(split.source),
-                "limit": settings.get("limit"),
-                "seed": settings.get("seed"),
+                "limit": (limit := settings.get("limit")),
+                "seed": None if limit is None else settings.get("seed"),
             },
             "metrics": {m.name: m.signature() for m in task.metrics},
             "model": model,
-            "run": {k: v for k, v in settings.items() if k not in ("limit", "seed")},
+            "run": {k: v for k, v in settings.items() if k != "limit"},
             "podium": version("podium"),
         }
     )

@@ -114,12 +114,19 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
     return plugin
 
 
-def rebuild(run: Any) -> Any:
-    """The task of a run (or its document), with the options it had once its split was open."""
-    task = run["signature"]["long"]["task"]
-    parameters = inspect.signature(load("task", task["name"])).parameters
-    options = {k: v for k, v in task["options"].items() if k in parameters}
-    return build("task", Spec(task["name"], None, options))
+def rebuild(run: Any, spec: str | None = None) -> Any:
+    """The task of a run (or its document), with the options it had once its split was open.
+
+    `spec` may name other options; those that it does not name stay as they were in the run, except
+    under a task of another name.
+    """
+    old = run["signature"]["long"]["task"]
+    new = parse(spec or old["name"])
+    if new.name != old["name"]:
+        return build("task", new)
+    parameters = inspect.signature(load("task", new.name)).parameters
+    options = {k: v for k, v in old["options"].items() if k in parameters}
+    return build("task", Spec(new.name, new.argument, {**options, **new.options}))
 
 
 def _example(spec: Spec, name: str) -> str:

@@ -5,7 +5,8 @@
     profile.json   stage times and the utilisation timeline
 
 `kill -9` at any moment loses the batch in flight and nothing else: records are written to the file
-itself, whole batches at a time, and a last line that was cut short is removed on the next opening.
+itself, whole batches at a time. The last record of a batch carries its timing; a batch without its
+end, or with a damaged line, is removed on the next opening, with all that follows it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .signature import first_difference
 
 SCHEMA = 1
 RECORDS, RUN, PROFILE = "records.jsonl", "run.json", "profile.json"
+KEYS = {"id", "batch", "outcome", "response", "target", "by", "statistics"}
+"""What every record has; `message` and `timing` come with some."""
 
 
 class RunFolder:
@@ -63,11 +66,14 @@ class RunFolder:
 
     @property
     def complete(self) -> bool:
-        """Whether the run in this folder has finished."""
-        return self.document.get("status") == "complete"
+        """Whether the run in this folder has finished, and its records are all there."""
+        return is_complete(self.document) and len(self.done) == _expected(self.document)
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Write one batch's records: all of them, or, on a full disk, none and a UsageError."""
+        """Write one batch's records: all of them, or, on a full disk, none and a UsageError.
+
+        The last one must have a `timing`: it says that the batch is whole.
+        """
         data = "".join(to_json(r) + "\n" for r in records).encode()
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
@@ -121,22 +127,33 @@ class RunFolder:
 
     def _recover(self) -> None:
         """Read what is there; cut off a damaged end; remember which samples are done."""
-        good = 0
+        good = read = 0
+        batch: list[dict[str, Any]] = []
         with open(self.path / RECORDS, "rb") as file:
             for line in file:
-                try:
-                    record = json.loads(line) if line.endswith(b"\n") else None
-                except ValueError:
-                    record = None
+                record = _parsed(line)
                 if record is None:
                     break
-                self.done[record["id"]] = target_digest(record["target"])
+                read += len(line)
+                batch.append(record)
+                if "timing" not in record:
+                    continue
+                self.done.update((r["id"], target_digest(r["target"])) for r in batch)
                 self.batches = max(self.batches, record["batch"] + 1)
-                good += len(line)
+                good, batch = read, []
         size = os.fstat(self._file).st_size
         if good < size:
             self.repaired = size - good
             os.ftruncate(self._file, good)
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A whole record; None if the line was cut short or damaged."""
+    try:
+        record = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and record.keys() >= KEYS else None
 
 
 def target_digest(target: Any) -> bytes:
@@ -147,22 +164,43 @@ def target_digest(target: Any) -> bytes:
 def read_document(path: Path) -> dict[str, Any]:
     """A folder's `run.json`. Raises UsageError if there is none, or if it is of a later schema."""
     try:
-        document = json.loads((path / RUN).read_text())
-    except FileNotFoundError:
+        document = json.loads((path / RUN).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{path}: not a run folder (no {RUN})") from None
+    except OSError as error:
+        raise UsageError(f"{path / RUN}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UsageError(f"{path / RUN}: not JSON ({error})") from error
+    if not isinstance(document, dict) or "resume" not in document.get("signature", ()):
+        raise UsageError(f"{path / RUN}: not what a run writes; give another folder")
     if document.get("schema") != SCHEMA:
         raise UsageError(f"{path / RUN}: schema {document.get('schema')}, this is {SCHEMA}")
     return document
 
 
+def is_complete(document: Mapping[str, Any]) -> bool:
+    """Whether a `run.json` is that of a finished run."""
+    return document.get("status") == "complete"
+
+
+def _expected(document: Mapping[str, Any]) -> int:
+    return sum(document["outcomes"].values())
+
+
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """A folder's records; a last line still being written is passed over."""
-    with open(path / RECORDS, encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+    """A folder's records. Raises UsageError, naming the line, where one is damaged."""
+    try:
+        with open(path / RECORDS, "rb") as file:
+            for number, line in enumerate(file, 1):
+                record = _parsed(line)
+                if record is None:
+                    raise UsageError(f"{path / RECORDS}:{number}: damaged; {_MEND}")
+                yield record
+    except OSError as error:
+        raise UsageError(f"{path / RECORDS}: cannot be read ({error.strerror})") from error
+
+
+_MEND = "start the run's command again: it measures what is missing"
 
 
 def _replace(path: Path, document: Mapping[str, Any]) -> None:
@@ -193,20 +231,34 @@ class Run:
         return self.document[key]
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The records, in the order they were written."""
-        return read_records(self.path)
+        """The records, in the order they were written.
+
+        Raises UsageError where one is damaged, or where some are gone.
+        """
+        found = 0
+        for record in read_records(self.path):
+            found += 1
+            yield record
+        if found != (n := _expected(self.document)):
+            raise UsageError(f"{self.path / RECORDS}: {found} of {n} records are there; {_MEND}")
 
     @property
     def profile(self) -> dict[str, Any]:
-        """`profile.json`: stage times, utilisation and its timeline."""
-        return json.loads((self.path / PROFILE).read_text())
+        """`profile.json`: stage times, utilisation and its timeline. Raises UsageError."""
+        path = self.path / PROFILE
+        try:
+            return json.loads(path.read_bytes())
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise UsageError(f"{path}: not JSON ({error})") from error
 
 
 def load_run(path: Path | str) -> Run:
     """Read a run folder. Raises UsageError if it is none, or if the run has not finished."""
     path = Path(path)
     document = read_document(path)
-    if document.get("status") != "complete":
+    if not is_complete(document):
         raise UsageError(
             f"{path}: this run has not finished; start the same command again to go on"
         )

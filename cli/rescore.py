@@ -2,7 +2,8 @@
 
     podium rescore runs/RUN --task "open_asr(rule='merge-compounds')"
 
-The run itself is left as it is; with --out the rescored run is written to a folder of its own.
+Options that are not named stay as they were. The run itself is left as it is; with --out the
+rescored run is written to a folder of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Print old and new scores side by side."""
     from ..bench.rescore import rescored, write
-    from ..bench.spec import build, rebuild
+    from ..bench.spec import rebuild
     from ..bench.store import load_run
 
     run = load_run(args.run)
-    task = build("task", args.task) if args.task else rebuild(run.document)
-    document, records = rescored(run, task)
+    document, records = rescored(run, rebuild(run.document, args.task))
     if args.out:
         write(args.out, document, records, run)
     if args.json:

@@ -31,7 +31,7 @@ from ..bench.scores import Table, describe
 from ..bench.signature import differences
 from ..bench.spec import rebuild
 from ..bench.statistics import macro, pooled
-from ..bench.store import RUN, Run, load_run, read_document
+from ..bench.store import RUN, Run, is_complete, load_run, read_document
 
 HERE = Path(__file__).parent
 
@@ -151,7 +151,7 @@ def find_runs(folders: Iterable[Path]) -> list[Run]:
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder of runs")
         for path in sorted(p.parent for p in folder.rglob(RUN)):
-            if read_document(path).get("status") == "complete":
+            if is_complete(read_document(path)):
                 runs.append(load_run(path))
     return sorted(runs, key=lambda r: r["finished"])
 

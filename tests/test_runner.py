@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -149,15 +150,15 @@ def test_another_run_in_the_folder_is_refused_and_fresh_replaces_it(tmp_path: Pa
     go(rows(5), tmp_path / "run")
     task = Repeat(rows(5))
     other = Settings(batch=BatchLimit(samples=8), seed=3)
-    with pytest.raises(UsageError, match=r"holds a run with another data\.seed"):
+    with pytest.raises(UsageError, match=r"holds a run with another run\.seed"):
         run(task, Noisy(), task.split("all"), tmp_path / "run", settings=other)
     done = run(task, Noisy(), task.split("all"), tmp_path / "run", settings=other, fresh=True)
-    assert done["signature"]["long"]["data"]["seed"] == 3
+    assert done["signature"]["long"]["run"]["seed"] == 3
 
 
 def test_changed_references_are_noticed_on_resuming(tmp_path: Path) -> None:
     data = rows(12)
-    unfinish(go(data, tmp_path / "run").path, keep=6)
+    unfinish(go(data, tmp_path / "run").path, keep=8)
     first = json.loads((tmp_path / "run" / "records.jsonl").read_text().splitlines()[0])["id"]
     changed = [r | {"text": "other words"} if r["id"] == first else r for r in data]
     with pytest.raises(UsageError, match="has changed since this run"):
@@ -174,17 +175,59 @@ def unfinish(folder: Path, keep: int) -> None:
     (folder / "run.json").write_text(json.dumps(running))
 
 
-@pytest.mark.parametrize("tail", [b"", b'{"id": "s0', b"\x00\xff garbage\n", b'{"id": 3'])
-def test_a_damaged_end_is_repaired(tmp_path: Path, tail: bytes) -> None:
+@pytest.mark.parametrize("tail", [b"", b'{"id": "s0', b"\x00\xff garbage\n", b'{"id": 3', b"[]\n"])
+@pytest.mark.parametrize("keep", [13, 16])
+def test_a_damaged_end_is_repaired(tmp_path: Path, tail: bytes, keep: int) -> None:
     data = rows(30)
     whole = go(data, tmp_path / "whole")
     go(data, tmp_path / "run")
-    unfinish(tmp_path / "run", keep=13)
+    unfinish(tmp_path / "run", keep)
     with (tmp_path / "run" / "records.jsonl").open("ab") as file:
         file.write(tail)
     again = go(data, tmp_path / "run")
     assert again["scores"] == whole["scores"]
     assert len(ids(again)) == len(set(ids(again))) == 30
+    assert again["profile"]["input"] == whole["profile"]["input"]  # no batch is counted twice
+
+
+def damage(records: Path) -> None:
+    content = records.read_bytes().splitlines(keepends=True)
+    content[11] = content[11][:20] + b"\xff" + content[11][21:]
+    records.write_bytes(b"".join(content))
+
+
+def shorten(records: Path) -> None:
+    records.write_bytes(b"".join(records.read_bytes().splitlines(keepends=True)[:16]))
+
+
+@pytest.mark.parametrize("harm", [damage, shorten, Path.unlink])
+def test_a_finished_run_whose_records_were_harmed_is_completed(tmp_path: Path, harm: Any) -> None:
+    whole = go(rows(30), tmp_path / "run")
+    harm(whole.path / "records.jsonl")
+    with pytest.raises(UsageError, match=r"records\.jsonl.*"):
+        list(whole.records())
+    again = go(rows(30), tmp_path / "run")
+    assert again["scores"] == whole["scores"]
+    assert len(ids(again)) == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "not what a run writes"),
+        ('{"schema": 1, "status": "complete"}', "not what a run writes"),
+        ('{"schema": 9, "signature": {"resume": {}}}', "schema 9"),
+        ("\xff", "not JSON"),
+    ],
+)
+def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "run.json").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=said):
+        load_run(tmp_path)
+    with pytest.raises(UsageError, match=said):
+        go(rows(5), tmp_path)
+    with pytest.raises(UsageError, match="not a run folder"):
+        load_run(tmp_path / "run.json")
 
 
 SCRIPT = """

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .edits import edits
 from .metric import Array, Metric, Row
 from .nbest import Readings, first_best
 from .normalize import normalizer
+from .opcodes import opcodes
 
 Edit = tuple[int, int, tuple[str, ...]]
 
@@ -71,7 +71,7 @@ class ChangeRecall(_Changes):
 def edits(source: Sequence[str], text: Sequence[str]) -> Counter[Edit]:
     """The changes that turn source into text; substitutions stand word by word."""
     found: Counter[Edit] = Counter()
-    for tag, i, i_end, j, j_end in edits(source, text):
+    for tag, i, i_end, j, j_end in opcodes(source, text):
         if tag == "replace":
             found.update((i + k, i + k + 1, (text[j + k],)) for k in range(i_end - i))
         elif tag != "equal":

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..dialogue import Segment
-from .edits import edits
 from .metric import Array, Metric, Row
 from .normalize import normalizer
+from .opcodes import opcodes
 
 Entries = Sequence[Mapping[str, Any] | Segment]
 
@@ -208,7 +208,7 @@ def _sort(words: _Words) -> Literal["segment", False]:
 def _aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
     """Positions of the words that an edit alignment pairs, equal or substituted."""
     pairs = []
-    for tag, i, i_end, j, j_end in edits(reference, hypothesis):
+    for tag, i, i_end, j, j_end in opcodes(reference, hypothesis):
         if tag in ("equal", "replace"):
             pairs += zip(range(i, i_end), range(j, j_end), strict=True)
     return pairs

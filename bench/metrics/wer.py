@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..errors import unknown
-from .edits import edits
 from .metric import Array, Metric, Row
 from .normalize import normalizer
+from .opcodes import opcodes
 
 Rule = Literal["plain", "merge-compounds"]
 Step = tuple[Literal["equal", "substitute", "delete", "insert"], str | None, str | None]
@@ -145,7 +145,7 @@ def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, in
 
 def _steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
     steps: list[Step] = []
-    for tag, i, i_end, j, j_end in edits(reference, hypothesis):
+    for tag, i, i_end, j, j_end in opcodes(reference, hypothesis):
         if tag == "delete":
             steps.extend(("delete", word, None) for word in reference[i:i_end])
         elif tag == "insert":

@@ -12,6 +12,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from ...bench.errors import UsageError
 from ..output import note, print_json, progress_bar
@@ -30,16 +31,16 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(args: Namespace) -> int:
     """Decode, write, and say what was written."""
-    from ...bench.adapter import Transcribes
+    from ...bench.adapter import Transcribes, method_of
     from ...bench.local import local_rows
     from ...bench.nbest_lists import held_out, make_lists, normalized, write_lists
     from ...bench.spec import build, parse
 
     spec = parse(args.model)
-    adapter = build(
+    adapter: Any = build(
         "adapter", type(spec)(spec.name, spec.argument, {**spec.options, "nbest": args.n})
     )
-    if not isinstance(adapter, Transcribes):
+    if not hasattr(adapter, method_of(Transcribes)):
         raise UsageError(f"build nbest: {args.model} does not transcribe")
     rows = list(local_rows(args.audio, require=("audio", "text")))
     lists = []

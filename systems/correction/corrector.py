@@ -12,9 +12,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ...bench.metrics.edits import edits
 from ...bench.adapter import Adapter
 from ...bench.errors import UsageError
+from ...bench.metrics.opcodes import opcodes
 from ...bench.nbest import Correction, NBest
 from ...bench.timing import stage
 from .guard import Guard
@@ -266,7 +266,7 @@ def fragments(text: str, reference: str) -> list[Fragment]:
     a, b = text.split(), reference.split()
     cut: list[Fragment] = []
     odd: Fragment = ((), ())
-    for tag, i, i_end, j, j_end in edits(a, b):
+    for tag, i, i_end, j, j_end in opcodes(a, b):
         if tag != "equal":
             odd = (odd[0] + tuple(a[i:i_end]), odd[1] + tuple(b[j:j_end]))
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import contains
 
 GAP = ""
 """The candidate that stands for "no word here"."""
@@ -31,8 +32,8 @@ def align(
     slots: Sequence[tuple[str, ...]], words: Sequence[str]
 ) -> list[tuple[tuple[str, ...] | None, str]]:
     """The cheapest pairing of slots with words; None is a new slot, `GAP` a word left out."""
-    full = all(any(c != GAP for c in s) for s in slots) and len(slots) == len(words)
-    if full and all(w in s for s, w in zip(slots, words, strict=True)):
+    pairs_up = len(slots) == len(words) and all(map(contains, slots, words))
+    if pairs_up and all(any(slot) for slot in slots):  # the usual case costs no table
         return list(zip(slots, words, strict=True))
     skip = [0 if GAP in slot else 1 for slot in slots]
     rows = [list(range(len(words) + 1))]

@@ -44,7 +44,7 @@ class Voices:
             from resemblyzer import VoiceEncoder
         except ModuleNotFoundError as error:
             raise UsageError(
-                "build tagging needs pip install --no-deps Resemblyzer, and librosa webrtcvad-wheels"
+                "build tagging needs Resemblyzer (--no-deps), librosa and webrtcvad-wheels"
             ) from error
         self._encoder = VoiceEncoder("cpu", verbose=False)
         self._window = window

@@ -81,7 +81,7 @@ def _read_tags(answer: Any, session: Session) -> Tagging | Failure:
 
 
 class PromptClassify(_Prompting):
-    """`prompt-classify(lm='gguf:smollm2')`: the model names the emotion, given `turns` earlier ones.
+    """`prompt-classify(lm=...)`: the model names the emotion, given `turns` earlier ones.
 
     `recogniser` names whose text to show (all distinct ones without it). The first word of the
     answer that names a label is the label; an answer without one stays as it is, and is wrong.

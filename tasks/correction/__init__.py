@@ -1,1 +1,1 @@
-"""Correction of print, grammar and speech translation: the rest of NeKo's tasks (Lin et al.)."""
+"""Correction of print, grammar and translated speech: the rest of NeKo's tasks."""

@@ -1,1 +1,1 @@
-"""GenSEC: what a language model can do with the text a frozen recogniser gives (Yang et al.)."""
+"""GenSEC: what a language model can do with a frozen recogniser's text (Yang et al. 2024)."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...bench.adapter import Corrects
+from ...bench.hub import hub_rows, revision_of
 from ...bench.metrics.nbest import correction_metrics
 from ...bench.metrics.wer import Rule, WordErrorRate
-from ...bench.nbest import Correction, nbest_of, read_nbest
+from ...bench.nbest import Correction, nbest_of, nbest_row, read_nbest
 from ...bench.task import Sample, Size, Split, Task
 from ..local_files import files, find, source
 
@@ -21,7 +22,8 @@ class GenSECCorrection(Task):
     """Post-recognition correction: WER after, before, and of both oracles, in the same row.
 
     Splits: `mini` (PocketSphinx on recordings of ours), any N-best file of `--data` by its name
-    (HyPoradise's own JSON too), `hub:ID` for a set on the hub. Texts are compared as they are
+    (HyPoradise's own JSON too), `hub:ID` or `hub:ID#SPLIT` for a set on the hub, such as
+    PeacefulData/HyPoradise-v0 (split `test` unless given). Texts are compared as they are
     unless a normaliser is named: these sets come normalised. Source: GenSEC, task 1; HyPoradise.
     """
 
@@ -33,6 +35,8 @@ class GenSECCorrection(Task):
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Open a split. Raises UsageError if there is none of that name."""
+        if name.startswith("hub:"):
+            return _hub(name)
         path = find(self.name, name, MINI, data, files(data, FOLDERS))
         return Split(name, source(path), lambda: read_nbest(path))
 
@@ -53,3 +57,15 @@ class GenSECCorrection(Task):
     def score(self, sample: Sample, response: Correction) -> dict[str, Any]:
         """One row a metric."""
         return {m.name: m.row(sample.target, response.text) for m in self.metrics}
+
+
+def _hub(name: str) -> Split:
+    """A set on the hub; its rows have `input` (or input1, input2, ...) and `output`."""
+    where, _, part = name.removeprefix("hub:").partition("#")
+    revision = revision_of(where)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in hub_rows(where, split=part or "test", revision=revision):
+            yield nbest_row(row, f"{where}, {row['id']}")
+
+    return Split(name, {"hub": where, "split": part or "test", "revision": revision}, rows)

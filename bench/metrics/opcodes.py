@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 Edit = tuple[str, int, int, int, int]
 
 
-def edits(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Edit]:
+def opcodes(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[Edit]:
     """(tag, start and end in `a`, start and end in `b`); tags: equal, replace, delete, insert."""
     from rapidfuzz.distance import Levenshtein
 
