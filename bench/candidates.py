@@ -39,12 +39,14 @@ class Scores(Response):
 
     Scores are estimates of the fraction of tests passed; or, with `reward`, on any scale, and
     stretched to [0, 1] problem by problem where they are compared with true scores. `tests` is how
-    many tests stand behind them (None: not made by tests).
+    many tests stand behind them (None: not made by tests), and `passes` has, where the same tests
+    were run on all, a text a candidate: "1" for each test passed and "0" for each other, in order.
     """
 
     scores: tuple[float, ...]
     reward: bool = False
     tests: int | None = None
+    passes: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -2,7 +2,8 @@
 
     podium build he-r --problems humaneval.jsonl.gz --solutions samples.jsonl -o sets/he_r.jsonl
 
-Files are those of `podium judge`. Every distinct solution is run; the selection is the paper's
+Files are those of `podium judge`. Without a pool, --mutants N makes one from each reference by
+small mistakes. Every distinct solution is run; the selection is the paper's
 (Scoring Verifiers: HE-R, MBPP-R). Use the set with `podium run code_verification --data sets
 --split he_r --model VERIFIER`.
 """
@@ -11,16 +12,23 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...bench.errors import UsageError
 from ..output import note, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from ...bench.sandbox import Problem, Solution
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--problems", required=True, metavar="FILE", help="problems with tests")
-    parser.add_argument("--solutions", required=True, metavar="FILE", help="candidate programs")
+    pool = parser.add_mutually_exclusive_group(required=True)
+    pool.add_argument("--solutions", metavar="FILE", help="candidate programs")
+    pool.add_argument("--mutants", type=int, metavar="N", help="mutants a problem, as candidates")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE")
     parser.add_argument("--name", help="`dataset` of every row (the file's name)")
     parser.add_argument("-k", type=int, default=5, help="candidates a problem, reference included")
@@ -32,18 +40,15 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Judge, select, write, and say what was written and what was left out."""
     from ...bench.ranking_sets import build_set, write_set
-    from ...bench.sandbox import Limits, Solution, read_problems, read_solutions
+    from ...bench.sandbox import Limits, read_problems
 
     if args.k < 2:
         raise UsageError("build he-r: -k counts the reference too, so it is at least 2")
     problems = read_problems(args.problems)
-    taken: dict[str, dict[str, Solution]] = {}
-    for solution in read_solutions(args.solutions, problems):
-        mine = taken.setdefault(solution.task_id, {})
-        if args.limit is None or len(mine) < args.limit:
-            mine.setdefault(solution.source, solution)
-    problems = [p for p in problems if p.task_id in taken]
-    pool = [s for mine in taken.values() for s in mine.values()]
+    if args.mutants:
+        problems, pool = _mutants(problems, args.mutants)
+    else:
+        problems, pool = _pool(problems, args.solutions, args.limit)
     with progress_bar("he-r") as progress:
         built = build_set(
             problems,
@@ -76,3 +81,32 @@ def main(args: Namespace) -> int:
         for key, value in document.items():
             print(f"{key}: {value}")
     return 0
+
+
+def _pool(
+    problems: list[Problem], path: str, limit: int | None
+) -> tuple[list[Problem], list[Solution]]:
+    """The file's distinct solutions, the first `limit` of each problem, and their problems."""
+    from ...bench.sandbox import read_solutions
+
+    taken: dict[str, dict[str, Solution]] = {}
+    for solution in read_solutions(path, problems):
+        mine = taken.setdefault(solution.task_id, {})
+        if limit is None or len(mine) < limit:
+            mine.setdefault(solution.source, solution)
+    kept = [p for p in problems if p.task_id in taken]
+    return kept, [s for mine in taken.values() for s in mine.values()]
+
+
+def _mutants(problems: list[Problem], n: int) -> tuple[list[Problem], list[Solution]]:
+    """Mutants of every reference; the reference is printed as they are, so as not to stand out."""
+    from ...bench.sandbox import Solution
+    from ...tasks.code_verification.mutants import mutants, plain_dress
+
+    dressed = [replace(p, reference=plain_dress(p.reference)) for p in problems]
+    pool = [
+        Solution(p.task_id, m.source, f"{m.operators}.{i}")
+        for p in dressed
+        for i, m in enumerate(mutants(p.reference, p.entry_point, n))
+    ]
+    return dressed, pool
