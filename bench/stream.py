@@ -47,6 +47,11 @@ class Stream(Request):
         audio = self.audio.fingerprint() if self.audio else ""
         return repr((self.text, self.source_language, self.target_language, self.context, audio))
 
+    def stand_in(self, size: Size) -> Stream:
+        if self.audio is not None:
+            return replace(self, audio=Audio.synthetic(size))
+        return replace(self, text=Prompt.synthetic(size).text)
+
     @classmethod
     def synthetic(cls, size: Size) -> Self:
         """A sentence of about `size.input` words."""

@@ -19,6 +19,7 @@ from ..bench.store import Run
 from .output import interval, note, number, print_json, print_table, progress_bar, size
 
 MOST_FAILURES = 10
+MOST_METRICS = 3
 QUICK = "quick"
 """The board whose cells are run when nothing is named."""
 
@@ -137,11 +138,7 @@ def print_runs(runs: list[Run]) -> None:
     """A table for each task, then what failed and where the folders are."""
     for task in dict.fromkeys(run["task"] for run in runs):
         mine = [run for run in runs if run["task"] == task]
-        metrics = list(mine[0]["scores"])
-        columns = ["model", "split", "n", *metrics, "rtfx", "rtfx total", "padding"]
-        print_table(
-            [*columns, "CPU", "peak memory", "not ok"], [_row(r, metrics) for r in mine], task
-        )
+        _print_task(task, mine)
     for run in runs:
         for failure in run["failures"][:MOST_FAILURES]:
             print(f"  {failure['outcome']}: {failure['id']}: {failure['message']}")
@@ -150,6 +147,20 @@ def print_runs(runs: list[Run]) -> None:
         for text in run["notes"]:
             print(f"note: {text}")
         print(f"{run.path}  {run['signature']['short']}")
+
+
+def _print_task(task: str, runs: list[Run]) -> None:
+    """One row a run; where that would be too wide, one column a run."""
+    metrics = list(runs[0]["scores"])
+    head = ["model", "split", "n", *metrics, "rtfx", "rtfx total", "padding", "CPU"]
+    head += ["peak memory", "not ok"]
+    rows = [_row(run, metrics) for run in runs]
+    if len(metrics) <= MOST_METRICS:
+        print_table(head, rows, task)
+        return
+    lines = [list(line) for line in zip(head, *rows, strict=True)]
+    measured = [line for line in lines[1:] if set(line[1:]) != {"–"} or line[0] in metrics]
+    print_table(lines[0], measured, task)
 
 
 def _row(run: Run, metrics: list[str]) -> list[str]:

@@ -72,9 +72,10 @@ class Board:
     def suite(self) -> Iterator[tuple[str, str, str]]:
         """(model, task, split) for every cell that the board's own models fill."""
         for entry in self.models:
-            for column in self.columns:
-                if column.task in entry.get("tasks", [column.task]):
-                    yield entry["model"], column.task, column.split
+            cells = dict.fromkeys((column.task, column.split) for column in self.columns)
+            for task, split in cells:
+                if task in entry.get("tasks", [task]):
+                    yield entry["model"], task, split
 
 
 def board_names() -> list[str]:
