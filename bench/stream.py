@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from .audio import Audio
@@ -39,7 +39,6 @@ class Stream(Request):
     def prepare(self, sampling_rate: int | None) -> Self:
         if self.audio is None:
             return self
-        from dataclasses import replace
 
         return replace(self, audio=self.audio.prepare(sampling_rate))
 
