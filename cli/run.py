@@ -36,7 +36,6 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--latency", action="store_true", help="single-stream: p50 and p95")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
-    parser.add_argument("--executor", default="local", choices=["local", "ray"])
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder under runs/")
     parser.add_argument("--fresh", action="store_true", help="replace what the folder holds")
 
