@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 from .audio import Audio
+from .candidates import Candidates, Scores
 from .dialogue import Dialogue, Emotion, Session, Tagging
 from .nbest import Correction, NBest
 from .stream import Interpretation, Source, Stream, conduct
@@ -92,6 +93,15 @@ class ClassifiesEmotion(Protocol):
 
     def classify_emotion(self, batch: Sequence[Dialogue]) -> Sequence[Emotion | Failure]:
         """One label (or failure) a dialogue's last turn, in order."""
+        ...
+
+
+@runtime_checkable
+class Verifies(Protocol):
+    """Candidate programs for a problem to a score each, without the problem's own tests."""
+
+    def verify(self, batch: Sequence[Candidates]) -> Sequence[Scores | Failure]:
+        """One score a candidate (or a failure) for each problem, in order."""
         ...
 
 

@@ -9,17 +9,18 @@ from typing import Any
 from .errors import UsageError, unknown
 
 KINDS = {
-    "task": "podium.tasks",
-    "adapter": "podium.adapters",
-    "verifier": "podium.verifiers",
-    "leaderboard": "podium.leaderboards",
+    "task": ("podium.tasks",),
+    "adapter": ("podium.adapters", "podium.verifiers"),  # a verifier is an adapter that verifies
+    "verifier": ("podium.verifiers",),
+    "leaderboard": ("podium.leaderboards",),
 }
+"""Kinds of plugin, and the groups of entry points that offer them."""
 
 
 @cache
 def _points(kind: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=KINDS[kind]):
+    for point in (p for group in KINDS[kind] for p in entry_points(group=group)):
         other = found.setdefault(point.name, point)
         if other.value != point.value:
             raise UsageError(

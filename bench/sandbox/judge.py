@@ -50,10 +50,19 @@ def judge(
     return [_verdict(s, *judged[s.task_id, s.source]) for s in solutions]
 
 
-def _verdict(solution: Solution, tests: tuple[TestOutcome, ...], notes: tuple[str, ...]) -> Verdict:
+def _verdict(
+    solution: Solution, tests: tuple[TestOutcome, ...], notes: tuple[str, ...], cpu: float
+) -> Verdict:
     passed = sum(test.outcome is Outcome.PASSED for test in tests)
     return Verdict(
-        solution.task_id, solution.solution_id, overall(tests), passed, len(tests), tests, notes
+        solution.task_id,
+        solution.solution_id,
+        overall(tests),
+        passed,
+        len(tests),
+        tests,
+        notes,
+        cpu,
     )
 
 
@@ -111,7 +120,7 @@ def _recheck_timeouts(
 ) -> None:
     late = [
         key
-        for key, (tests, _) in judged.items()
+        for key, (tests, _, _) in judged.items()
         if any(test.outcome is Outcome.TIMEOUT for test in tests)
     ]
     if not late:

@@ -32,7 +32,7 @@ _SLOWER = 4.0  # a solution may need this many times the reference's CPU time, i
 _PATIENCE = 120  # seconds for a tester to read a suite or finish a message
 _TESTS = 2000  # that the kernel's own limit on CPU time allows for; the lane's is a test's
 
-Judged = tuple[tuple[TestOutcome, ...], tuple[str, ...]]
+Judged = tuple[tuple[TestOutcome, ...], tuple[str, ...], float]  # the last: CPU seconds
 
 
 class Meter:
@@ -139,6 +139,7 @@ class Lane:
         self._loaded: Problem | None = None
         self._count, self._trouble, self._remark = 0, "", ""
         self._next: socket.socket | None = None  # our end of the child on order
+        self._cpu = 0.0  # what the solution has used so far
         self._needs: list[float] = []  # CPU seconds of the reference, a test
 
     def __enter__(self) -> Lane:
@@ -156,21 +157,22 @@ class Lane:
 
     def judge(self, problem: Problem, source: str) -> Judged:
         """All tests of a problem on one solution; never raises for what a solution does."""
+        self._cpu = 0.0
         try:
             self._load(problem)
             if self._count == 0:
-                return (), (self._trouble or "the problem has no tests",)
+                return (), (self._trouble or "the problem has no tests",), 0.0
             tests, notes = self._judge(problem, source, 0, self._count)
         except (Gone, CodecError, JailError) as error:
             self._start_again()
             trouble = TestOutcome(Outcome.HARNESS_ERROR, note=str(error))
-            return (trouble,) * max(1, self._count), (f"the harness failed: {error}",)
+            return (trouble,) * max(1, self._count), (f"the harness failed: {error}",), 0.0
         finally:
             if not problem.trusted:
                 self._drop_tester()
         if self._trouble:
             tests = [TestOutcome(Outcome.HARNESS_ERROR, note=self._trouble) for _ in tests]
-        return tuple(tests), (*notes, *([self._remark] if self._remark else []))
+        return tuple(tests), (*notes, *([self._remark] if self._remark else [])), self._cpu
 
     def times_out(self, problem: Problem, source: str, tests: tuple[TestOutcome, ...]) -> bool:
         """Whether the first test that timed out does so again."""
@@ -279,6 +281,7 @@ class Lane:
                 child.kill()
             if over == "tester":
                 break
+        self._cpu += child.cpu()
         at = max(first, tester.progress()[0])
         try:
             if over == "tester":

@@ -40,6 +40,7 @@ class Verdict:
     total: int
     tests: tuple[TestOutcome, ...]
     notes: tuple[str, ...] = ()
+    cpu: float = 0.0  # seconds that the solution computed, over all its tests
 
     @property
     def where(self) -> str:

@@ -1,0 +1,1 @@
+"""Scoring Verifiers: how well a verifier ranks and scores programs without their tests."""
