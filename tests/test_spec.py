@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,10 +87,15 @@ def test_adapters_are_built_from_adapters_and_the_device_reaches_them() -> None:
     [
         ("inner(sise=1)", 'no option of adapter inner "sise"; did you mean "size"?'),
         ("outer", 'adapter "outer" needs lm'),
+        ("outer(lm='inner(sise=1)')", 'did you mean "size"?'),
+        ("inner(size='x')", "adapter inner: size is 'x'; it takes int"),
+        ("inner(size=True)", "size is True; it takes int"),
+        ("inner(size=None)", "size is None; it takes int"),
         ("moonshin", 'no adapter "moonshin"; did you mean "moonshine"?'),
     ],
 )
-def test_typos_are_met_with_near_names(text: str, message: str) -> None:
+@pytest.mark.parametrize("use", [spec.build, spec.check])
+def test_typos_are_met_with_near_names(use: Any, text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        spec.build("adapter", text)
+        use("adapter", text)
     assert message in str(error.value)
