@@ -116,7 +116,8 @@ def test_score_wer_on_text_files_is_jiwers(tmp_path: Path, capsys: Shell) -> Non
     assert wer["low"] <= wer["value"] <= wer["high"]
     assert wer["sums"]["deletions"] == expected.deletions
     assert document["scores"]["cer"]["value"] == pytest.approx(jiwer.cer(REFERENCES, HYPOTHESES))
-    assert document["outcomes"] == {"ok": 3, "empty": 1}
+    others = {"error": 0, "timeout": 0, "out_of_memory": 0}
+    assert document["outcomes"] == {"ok": 3, "empty": 1, **others}
 
 
 def test_score_wer_pairs_json_lines_by_id(tmp_path: Path, capsys: Shell) -> None:
@@ -148,6 +149,22 @@ def test_files_that_do_not_pair_are_refused(
     hyp = write(tmp_path / "h.jsonl", change(rows))
     assert main(["score", "wer", "--ref", str(ref), "--hyp", str(hyp)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_words(
+    tmp_path: Path, capsys: Shell
+) -> None:
+    ref, windows = write(tmp_path / "r.txt", REFERENCES), tmp_path / "w.txt"
+    windows.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*REFERENCES, ""]).encode())
+    argv = ["score", "wer", "--ref", ref, "--hyp", windows, "--normalizer", "none", "--json"]
+    assert main(list(map(str, argv))) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["wer"]["value"] == 0
+
+
+def test_files_without_an_utterance_are_refused(tmp_path: Path, capsys: Shell) -> None:
+    empty = write(tmp_path / "empty.txt", [])
+    assert main(["score", "wer", "--ref", str(empty), "--hyp", str(empty)]) == 2
+    assert "no utterances" in capsys.readouterr().err
 
 
 def test_text_files_of_different_length_are_never_cut(tmp_path: Path, capsys: Shell) -> None:

@@ -99,3 +99,11 @@ def test_typos_are_met_with_near_names(use: Any, text: str, message: str) -> Non
     with pytest.raises(UsageError) as error:
         use("adapter", text)
     assert message in str(error.value)
+
+
+def test_a_rebuilt_task_keeps_the_options_that_are_not_named() -> None:
+    task = {"name": "open_asr", "options": {"normalizer": "basic", "rule": "plain", "hash": "1"}}
+    run = {"signature": {"long": {"task": task}}}
+    assert spec.rebuild(run).options() == {"normalizer": "basic", "rule": "plain"}
+    again = spec.rebuild(run, "open_asr(rule='merge-compounds')")
+    assert again.options() == {"normalizer": "basic", "rule": "merge-compounds"}
