@@ -288,9 +288,10 @@ class _Session:
                     called = self.call(ready)
         given = iter(called.answers)
         answers = [a if isinstance(a, Failure) else next(given) for a in answers]
-        return _Pass(
-            answers, watch.seconds, len(ready), Padding.of(sizes), called.retries, called.ran_out
-        )
+        # What a model takes one at a time is not padded, whatever shares its batch.
+        together = [sizes] if self.adapter.batched else [[s] for s in sizes]
+        padding = sum(map(Padding.of, together), Padding())
+        return _Pass(answers, watch.seconds, len(ready), padding, called.retries, called.ran_out)
 
     def _record(self, sample: Sample, answer: Any, batch: int) -> dict[str, Any]:
         record: dict[str, Any] = {"id": sample.id, "batch": batch}
