@@ -32,7 +32,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.quick: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing Podium with its embedded recognisers into $(VENV)"
-	$(PIP) -e '.[asr,mt]'
+	$(PIP) -e '.[asr,code,mt]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python

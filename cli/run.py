@@ -83,8 +83,6 @@ def _check(args: Namespace) -> None:
         raise UsageError(f"run: --limit {args.limit} leaves nothing to run")
     if args.repeats < 1:
         raise UsageError(f"run: --repeats {args.repeats}; at least 1 is needed")
-    if args.executor != "local":
-        raise UsageError(f"run: --executor {args.executor} is not there yet; leave it out")
     if not DEVICE.fullmatch(args.device):
         raise UsageError(f'run: --device "{args.device}"; give auto, cpu, cuda or cuda:1')
     args.batch = parse_batch(args.batch)

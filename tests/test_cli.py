@@ -43,7 +43,6 @@ def test_nothing_heavy_is_imported_to_look_around(argv: list[str]) -> None:
         (["run", "open_asr", "--model", "x", "--limit", "0"], "leaves nothing to run"),
         (["run", "open_asr", "--model", "x", "--data", "nowhere"], "nowhere: no such folder"),
         (["run", "open_asr", "--model", "moonshine", "--batch", "0s"], "not a batch limit"),
-        (["run", "open_asr", "--model", "moonshine", "--executor", "ray"], "not there yet"),
         (["run", "open_asr", "--model", "moonshine", "--device", "tpu"], '--device "tpu"'),
         (["run", "open_asr", "--model", "moonshine", "--data", "."], "no --split"),
         (["run", "open_asr", "--model", "moonshine", "--limit", "x"], "podium: run: argument"),
