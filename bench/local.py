@@ -110,7 +110,8 @@ def _manifest(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Row
             row |= _cut(place, row, where)
         if not isinstance(row.get("text") or "", str):
             raise UsageError(f'{where}: "text" is {row["text"]!r}, not a string')
-        yield number, {"id": str(row.pop("id", name)), **row}
+        given = row.pop("id", None)
+        yield number, {"id": name if given is None else str(given), **row}
 
 
 def _cut(path: Path, row: Row, where: str) -> Row:

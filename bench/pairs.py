@@ -28,14 +28,19 @@ def read_pairs(reference: Path, hypothesis: Path) -> Pairs:
     left, right = read_texts(reference), read_texts(hypothesis)
     if set(left) != set(right) or len(left) != len(right):
         raise UsageError(_mismatch(reference, left, hypothesis, right))
+    if not left:
+        raise UsageError(f"{reference}: no utterances in it")
     ids = sorted(left)
     return Pairs(ids, [left[i] for i in ids], [right[i] for i in ids])
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """Texts by id; in plain text the id is the line's number. Raises UsageError, with the line."""
+    """Texts by id; in plain text the id is the line's number. Raises UsageError, with the line.
+
+    A byte order mark and the line ends of Windows are no part of a text.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

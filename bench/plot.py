@@ -51,7 +51,7 @@ def plot_profile(profile: Mapping[str, Any], out: Path) -> None:
             axes[len(panels) - 1].set_xlabel("seconds since the run began")
         _draw_stages(axes[-1], profile["stages"])
         try:
-            figure.savefig(out, dpi=130)
+            figure.savefig(out, dpi=130, format=out.suffix.removeprefix(".") or "png")
         except (OSError, ValueError) as error:
             raise UsageError(f"{out}: cannot write the plot ({error})") from error
 

@@ -17,6 +17,9 @@ from .utilisation import Sampler
 MODEL_PATH = ("model", "detokenise")
 """What `rtfx` counts. `rtfx_total` adds decoding and features."""
 
+ENOUGH = 20
+"""Looks at the machine below which its load is not judged."""
+
 Seconds = Mapping[str, "float | None"]
 
 
@@ -117,6 +120,6 @@ def others_share(utilisation: Mapping[str, Any], cores: int) -> float | None:
     Where it is large, the speeds measured are those of a busy machine.
     """
     own, whole = utilisation["cpu"], utilisation["system_cpu"]
-    if own is None or whole is None:
+    if own is None or whole is None or utilisation["samples"] < ENOUGH:
         return None
     return max(0.0, whole["mean"] / 100 - own["mean"] / 100 / cores)

@@ -32,7 +32,8 @@ from .utilisation import Sampler
 Progress = Callable[[int, "int | None", Counter[str]], None]
 """Called after each batch with: samples done, samples in all (None: not known), outcomes."""
 
-WARM_UP_SECONDS = 5.0
+WARM_UP = 5.0
+"""Most input (seconds, tokens) of the warm-up where nothing is padded to a length."""
 BUSY = 0.1
 """Above this share of the processors taken by others, a run notes that its speeds are suspect."""
 
@@ -236,12 +237,9 @@ class _Session:
         self.warm = True
         longest = batch.bucket.edge or Size()
         count = len(batch.samples) if self.adapter.batched else 1
-        size = (
-            longest
-            if self.adapter.batched
-            else replace(longest, input=min(longest.input, WARM_UP_SECONDS))
-        )
-        request = request_type(self.task.needs).synthetic(size)
+        if not self.adapter.batched:
+            longest = replace(longest, input=min(longest.input, WARM_UP))
+        request = batch.samples[0].request.stand_in(longest)
         request = request.prepare(self.adapter.sampling_rate)
         answers = self.call([request] * count).answers
         for answer in answers:
@@ -290,9 +288,10 @@ class _Session:
                     called = self.call(ready)
         given = iter(called.answers)
         answers = [a if isinstance(a, Failure) else next(given) for a in answers]
-        return _Pass(
-            answers, watch.seconds, len(ready), Padding.of(sizes), called.retries, called.ran_out
-        )
+        # What a model takes one at a time is not padded, whatever shares its batch.
+        together = [sizes] if self.adapter.batched else [[s] for s in sizes]
+        padding = sum(map(Padding.of, together), Padding())
+        return _Pass(answers, watch.seconds, len(ready), padding, called.retries, called.ran_out)
 
     def _record(self, sample: Sample, answer: Any, batch: int) -> dict[str, Any]:
         record: dict[str, Any] = {"id": sample.id, "batch": batch}

@@ -15,6 +15,7 @@ from .metrics.metric import Array, Metric
 from .pairs import Pairs
 from .plain import to_json
 from .statistics import Estimate, estimates
+from .task import Outcome
 
 MOST_GROUPS = 200
 """A breakdown over more groups than this (over ids, in effect) is left out of run.json."""
@@ -107,15 +108,8 @@ def score_texts(pairs: Pairs, metrics: Sequence[Metric]) -> dict[str, Any]:
     """
     rows = {m.name: m.rows(pairs.references, pairs.hypotheses) for m in metrics}
     empty = sum(not text.strip() for text in pairs.hypotheses)
-    fields = {k: v for k, v in metrics[0].signature().items() if "hash" not in k}
-    content = blake2b(to_json([pairs.ids, pairs.references]).encode(), digest_size=6)
-    fields |= {"n": len(pairs.ids), "ref": content.hexdigest(), "podium": version("podium")}
-    return {
-        "scores": _scores(metrics, rows),
-        "outcomes": {"ok": len(pairs.ids) - empty, "empty": empty},
-        "signature": "|".join([metrics[0].name, *(f"{k}:{v}" for k, v in fields.items())]),
-        "signatures": {m.name: m.signature() for m in metrics},
-    }
+    counts = {Outcome.OK: len(pairs.ids) - empty, Outcome.EMPTY: empty}
+    return _document(metrics, rows, counts, [pairs.ids, pairs.references])
 
 
 def score_sessions(
@@ -133,12 +127,23 @@ def score_sessions(
         for m in metrics
     }
     missing = sum(b is None for _, b in pairs)
+    counts = {Outcome.OK: len(pairs) - missing, Outcome.ERROR: missing}
+    return _document(metrics, rows, counts, [a for a, _ in pairs])
+
+
+def _document(
+    metrics: Sequence[Metric],
+    rows: Mapping[str, Array],
+    counts: Mapping[Outcome, int],
+    content: Any,
+) -> dict[str, Any]:
+    """What `podium score` gives; `content` is what was scored against, for its hash."""
     fields = {k: v for k, v in metrics[0].signature().items() if "hash" not in k}
-    content = blake2b(to_json([a for a, _ in pairs]).encode(), digest_size=6)
-    fields |= {"n": len(pairs), "ref": content.hexdigest(), "podium": version("podium")}
+    digest = blake2b(to_json(content).encode(), digest_size=6).hexdigest()
+    fields |= {"n": sum(counts.values()), "ref": digest, "podium": version("podium")}
     return {
         "scores": _scores(metrics, rows),
-        "outcomes": {"ok": len(pairs) - missing, "error": missing},
+        "outcomes": {o.value: counts.get(o, 0) for o in Outcome},
         "signature": "|".join([metrics[0].name, *(f"{k}:{v}" for k, v in fields.items())]),
         "signatures": {m.name: m.signature() for m in metrics},
     }

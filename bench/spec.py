@@ -21,6 +21,10 @@ from typing import Any, get_args, get_type_hints
 from .errors import UsageError, unknown
 from .registry import load
 
+CONTEXT = ("device", "seed")
+"""What the command line gives to every plugin that has a parameter of that name."""
+PLAIN = (str, int, float, bool, type(None))
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -82,29 +86,13 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
     """Build a plugin from its spec.
 
     `context` (device, seed) is handed to those plugins, at any depth, whose constructor has a
-    parameter of that name and whose spec does not set it. Raises UsageError for unknown names,
-    unknown or missing options. What is built carries its canonical spec as `.spec`.
+    parameter of that name and whose spec does not set it. Raises UsageError as `check` does. What
+    is built carries its canonical spec as `.spec`.
     """
-    spec = parse(spec) if isinstance(spec, str) else spec
+    spec = check(kind, spec)
     factory = load(kind, spec.name)
-    parameters = {
-        n: p
-        for n, p in inspect.signature(factory).parameters.items()
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
-    options = dict(spec.options)
-    if spec.argument is not None:
-        first = next(iter(parameters), None)
-        if first is None:
-            raise UsageError(f'{kind} "{spec.name}" takes no argument, got "{spec.argument}"')
-        options.setdefault(first, spec.argument)
-    for name in options:
-        if name not in parameters:
-            raise unknown(f"option of {kind} {spec.name}", name, parameters)
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in options and name not in context:
-            raise UsageError(f'{kind} "{spec.name}" needs {name}, as in {_example(spec, name)}')
-    hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    parameters, hints = _parameters(factory), _hints(factory)
+    options = _filled(spec, parameters)
     for name, value in options.items():
         if isinstance(value, str) and _is_capability(hints.get(name)):
             options[name] = build("adapter", value, **context)
@@ -112,6 +100,58 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
     plugin: Any = factory(**options, **given)
     plugin.spec = str(spec)
     return plugin
+
+
+def check(kind: str, spec: str | Spec) -> Spec:
+    """The parsed spec, if it can be built as far as can be told without building it.
+
+    Raises UsageError for unknown names, for unknown or missing options and for options of the wrong
+    type, here and in the specs that are options of this one.
+    """
+    spec = parse(spec) if isinstance(spec, str) else spec
+    factory = load(kind, spec.name)
+    parameters, hints = _parameters(factory), _hints(factory)
+    if spec.argument is not None and not parameters:
+        raise UsageError(f'{kind} "{spec.name}" takes no argument, got "{spec.argument}"')
+    options = _filled(spec, parameters)
+    for name, value in options.items():
+        if name not in parameters:
+            raise unknown(f"option of {kind} {spec.name}", name, parameters)
+        if isinstance(value, str) and _is_capability(hints.get(name)):
+            check("adapter", value)
+        elif not _fits(hints.get(name), value):
+            wanted = getattr(hints[name], "__name__", None) or str(hints[name])
+            raise UsageError(f"{kind} {spec.name}: {name} is {value!r}; it takes {wanted}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in options and name not in CONTEXT:
+            raise UsageError(f'{kind} "{spec.name}" needs {name}, as in {spec.name}({name}=...)')
+    return spec
+
+
+def _parameters(factory: Any) -> dict[str, inspect.Parameter]:
+    return {
+        n: p
+        for n, p in inspect.signature(factory).parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+
+
+def _hints(factory: Any) -> dict[str, Any]:
+    return get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+
+
+def _filled(spec: Spec, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    """The options, with the argument under the name of the parameter that it is for."""
+    argument = {} if spec.argument is None else {next(iter(parameters)): spec.argument}
+    return argument | dict(spec.options)
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a literal is of a plain type (or one of several); any other hint is not judged."""
+    kinds = get_args(hint) or (hint,)
+    if not all(k in PLAIN for k in kinds):
+        return True
+    return type(value) in kinds or (float in kinds and type(value) is int)
 
 
 def rebuild(run: Any, spec: str | None = None) -> Any:
@@ -127,10 +167,6 @@ def rebuild(run: Any, spec: str | None = None) -> Any:
     parameters = inspect.signature(load("task", new.name)).parameters
     options = {k: v for k, v in old["options"].items() if k in parameters}
     return build("task", Spec(new.name, new.argument, {**options, **new.options}))
-
-
-def _example(spec: Spec, name: str) -> str:
-    return f"{spec.name}({name}=...)"
 
 
 def _is_capability(hint: Any) -> bool:

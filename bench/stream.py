@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from .audio import Audio
@@ -39,13 +39,17 @@ class Stream(Request):
     def prepare(self, sampling_rate: int | None) -> Self:
         if self.audio is None:
             return self
-        from dataclasses import replace
 
         return replace(self, audio=self.audio.prepare(sampling_rate))
 
     def fingerprint(self) -> str:
         audio = self.audio.fingerprint() if self.audio else ""
         return repr((self.text, self.source_language, self.target_language, self.context, audio))
+
+    def stand_in(self, size: Size) -> Stream:
+        if self.audio is not None:
+            return replace(self, audio=Audio.synthetic(size))
+        return replace(self, text=Prompt.synthetic(size).text)
 
     @classmethod
     def synthetic(cls, size: Size) -> Self:

@@ -52,6 +52,10 @@ class Request:
         """
         return self
 
+    def stand_in(self, size: Size) -> Request:
+        """A synthetic input of this size for whoever is to answer this request (its languages)."""
+        return type(self).synthetic(size)
+
     def size(self, planned: Size) -> Size:
         """The size once prepared; a header may have been wrong or silent about it."""
         return planned

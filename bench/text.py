@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from .task import Hypothesis, Request, Response, Size
@@ -65,6 +65,9 @@ class Sentence(Request):
     target_language: str = "de"
     prefix: str = ""
     n: int = 1
+
+    def stand_in(self, size: Size) -> Sentence:
+        return replace(self, text=Prompt.synthetic(size).text, prefix="")
 
     @classmethod
     def synthetic(cls, size: Size) -> Self:

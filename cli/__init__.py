@@ -17,7 +17,7 @@ COMMANDS = {
     "show": "show a run: scores, profile, worst samples, plot",
     "compare": "hold runs against each other, sample by sample",
     "sweep": "run operating curves and compare at equal latency",
-    "list": "list tasks, splits, adapters, boards",
+    "list": "list tasks, splits, adapters, leaderboards, ...",
     "leaderboard": "make a table out of run folders",
     "build": "make a data set from material at hand",
     "doctor": "say what this machine can and cannot measure",
@@ -88,8 +88,12 @@ class Parser(ArgumentParser):
             bad = message.removeprefix(prefix).split()[0]
             if bad.startswith("-"):
                 raise unknown(f"{self.prog} option", bad.partition("=")[0], self.options())
-            raise UsageError(f'{self.prog}: "{bad}" is one argument too many; try --help')
-        raise UsageError(f"{self.prog}: {message}; try --help")
+            raise UsageError(f'{self._name}: "{bad}" is one argument too many; try --help')
+        raise UsageError(f"{self._name}: {message}; try --help")
+
+    @property
+    def _name(self) -> str:
+        return self.prog.removeprefix("podium ")  # the line begins with that word already
 
     def options(self) -> list[str]:
         """All option names."""

@@ -19,7 +19,6 @@ PARTS = {
     "torch": ("hub", "adapter hf, trained systems"),
     "pynvml": ("gpu", "GPU profiles"),
     "matplotlib": ("plot", "show --plot"),
-    "ray": ("ray", "run --executor ray"),
 }
 PROGRAMS = {"bwrap": "the jail of generated code (Debian: bubblewrap)"}
 
@@ -39,6 +38,7 @@ def main(args: Namespace) -> int:
     print(
         f"Python {machine['python']}, {machine['system']}, Podium {machine['packages']['podium']}"
     )
+    print("jail: " + (", ".join(found["jail"]) or "none"))
     print("GPU: " + (", ".join(found["gpus"]) or "none (GPU fields of a profile will be null)"))
     print_table(
         ["part", "state", "for"],
@@ -66,6 +66,7 @@ def _examine() -> dict[str, Any]:
     return {
         "environment": environment.describe(),
         "gpus": _gpus(),
+        "jail": _jail(),
         "parts": parts,
         "broken": _broken(),
     }
@@ -79,6 +80,12 @@ def _gpus() -> list[str]:
     for gpu in gpus:
         gpu.close()
     return names
+
+
+def _jail() -> list[str]:
+    from ..bench.sandbox import layers
+
+    return list(layers())
 
 
 def _broken() -> dict[str, str]:

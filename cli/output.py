@@ -7,10 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..bench.plain import to_json
 from ..bench.runner import Progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 PERCENT = ("ratio",)
 
@@ -51,21 +54,36 @@ def size(count: float | None) -> str:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", left: int = 1
 ) -> None:
-    """A table on standard output; the first `left` columns to the left, the rest to the right."""
-    from rich import box
+    """A table on standard output; the first `left` columns to the left, the rest to the right.
+
+    On a terminal too narrow for it, rows and columns are swapped if that makes it fit.
+    """
     from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: lines must not be cut for it
+        console = Console(width=max(console.width, 200))
+    table = _table(columns, rows, title, left)
+    free = console.options.update(max_width=10_000)
+    if console.measure(table, options=free).maximum > console.width:
+        head, *others = zip(columns, *rows, strict=True)
+        turned = _table(head, others, title, 1)
+        if console.measure(turned, options=free).maximum <= console.width:
+            table = turned
+    console.print(table)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, left: int) -> Table:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i < left else "right", overflow="fold")
+        table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as text: brackets in cells are not markup
-    console = Console()
-    if not console.is_terminal:  # a pipe has no width: lines must not be cut for it
-        console = Console(width=max(console.width, 200))
-    console.print(table)
+    return table
 
 
 @contextmanager

@@ -8,17 +8,24 @@ again with the same arguments, goes on where it was. Exit status: 0 every sample
 from __future__ import annotations
 
 import os
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..bench.batching import parse_batch
 from ..bench.errors import UsageError
+from ..bench.spec import build, check
 from ..bench.store import Run
+from ..bench.task import Split, Task
 from .output import interval, note, number, print_json, print_table, progress_bar, size
 
 MOST_FAILURES = 10
+MOST_METRICS = 3
+DEVICE = re.compile(r"auto|cpu|(cuda|xpu|mps)(:[0-9]+)?")
 QUICK = "quick"
 """The board whose cells are run when nothing is named."""
 
@@ -35,25 +42,31 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--latency", action="store_true", help="single-stream: p50 and p95")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
-    parser.add_argument("--executor", default="local", choices=["local", "ray"])
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder under runs/")
     parser.add_argument("--fresh", action="store_true", help="replace what the folder holds")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One model on one split of one task."""
+    """One model on one split of one task; the task is the cell's own, set up for its split."""
 
     model: str
-    task: str
-    split: str
+    task: Task
+    split: Split
 
 
 def main(args: Namespace) -> int:
     """Run every model on every split of every task."""
     _check(args)
     cells = list(_cells(args))
-    runs = [run for model in _models(cells) for run in _run_model(model, cells, args)]
+    runs: list[Run] = []
+    try:
+        for model in dict.fromkeys(cell.model for cell in cells):
+            runs += _run_model(model, cells, args)
+    except (UsageError, KeyboardInterrupt):
+        if runs and not args.json:
+            print_runs(runs)
+        raise
     if args.json:
         documents = [run.document | {"folder": str(run.path)} for run in runs]
         print_json(documents[0] if len(documents) == 1 else {"runs": documents})
@@ -70,36 +83,50 @@ def _check(args: Namespace) -> None:
         raise UsageError(f"run: --limit {args.limit} leaves nothing to run")
     if args.repeats < 1:
         raise UsageError(f"run: --repeats {args.repeats}; at least 1 is needed")
-    if args.data is None and os.environ.get("PODIUM_DATA"):
+    if not DEVICE.fullmatch(args.device):
+        raise UsageError(f'run: --device "{args.device}"; give auto, cpu, cuda or cuda:1')
+    args.batch = parse_batch(args.batch)
+    _check_data(args)
+
+
+def _check_data(args: Namespace) -> None:
+    given = args.data is not None
+    if not given and os.environ.get("PODIUM_DATA"):
         args.data = Path(os.environ["PODIUM_DATA"])
     if args.data is not None and not args.data.is_dir():
         raise UsageError(f"run: --data {args.data}: no such folder")
+    if given and args.tasks and not args.split:
+        raise UsageError(
+            f"run: --data {args.data} is given and no --split; "
+            f"podium list splits --data {args.data} names them"
+        )
 
 
 def _cells(args: Namespace) -> Iterator[Cell]:
+    """Every cell, in order; whatever is wrong with any of them is said before the first is run."""
+    for model, spec, name in _named(args):
+        check("adapter", model)
+        task = build("task", spec)
+        yield Cell(model, task, task.split(name, args.data))
+
+
+def _named(args: Namespace) -> Iterator[tuple[str, str, str]]:
+    """(model, task, split) as the command line or the quick suite names them, each once."""
     if not args.tasks:
         from ..leaderboards.board import load_board
 
-        for cell in load_board(QUICK).suite():
-            yield Cell(*cell)
+        yield from load_board(QUICK).suite()
         return
-    from ..bench.spec import build
-
-    for spec in args.tasks:
-        task = build("task", spec)
-        for name in args.split or ["mini"]:
-            for split in task.expand(name):
-                for model in args.model:
-                    yield Cell(model, spec, split)
-
-
-def _models(cells: list[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.model for cell in cells))
+    yield from dict.fromkeys(
+        (model, spec, split)
+        for spec in args.tasks
+        for name in args.split or ["mini"]
+        for split in build("task", spec).expand(name)
+        for model in args.model
+    )
 
 
 def _run_model(model: str, cells: list[Cell], args: Namespace) -> Iterator[Run]:
-    from ..bench.spec import build
-
     note(f"loading {model}")
     adapter = build("adapter", model, device=args.device, seed=args.seed)
     try:
@@ -111,37 +138,34 @@ def _run_model(model: str, cells: list[Cell], args: Namespace) -> Iterator[Run]:
 
 
 def _run_cell(adapter: Any, cell: Cell, args: Namespace, alone: bool) -> Run:
-    from ..bench.batching import parse_batch
     from ..bench.runner import Settings, folder_name, run
-    from ..bench.spec import build
 
-    task = build("task", cell.task)
-    split = task.split(cell.split, args.data)
     settings = Settings(
-        batch=parse_batch(args.batch),
+        batch=args.batch,
         repeats=args.repeats,
         limit=args.limit,
         seed=args.seed,
         device=args.device,
         latency=args.latency,
     )
+    task, split = cell.task, cell.split
     base = args.out or Path("runs")
     folder = base if args.out and alone else base / folder_name(task, adapter, split, settings)
-    with progress_bar(f"{task.name} {cell.split} {cell.model}") as progress:
-        return run(
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with progress_bar(f"{task.name} {split.name} {cell.model}") as progress:
+        done = run(
             task, adapter, split, folder, settings=settings, fresh=args.fresh, progress=progress
         )
+    if done["finished"] < started:
+        note(f"{folder}: finished on {done['finished']}; --fresh measures it again")
+    return done
 
 
 def print_runs(runs: list[Run]) -> None:
     """A table for each task, then what failed and where the folders are."""
     for task in dict.fromkeys(run["task"] for run in runs):
         mine = [run for run in runs if run["task"] == task]
-        metrics = list(mine[0]["scores"])
-        columns = ["model", "split", "n", *metrics, "rtfx", "rtfx total", "padding"]
-        print_table(
-            [*columns, "CPU", "peak memory", "not ok"], [_row(r, metrics) for r in mine], task
-        )
+        _print_task(task, mine)
     for run in runs:
         for failure in run["failures"][:MOST_FAILURES]:
             print(f"  {failure['outcome']}: {failure['id']}: {failure['message']}")
@@ -150,6 +174,20 @@ def print_runs(runs: list[Run]) -> None:
         for text in run["notes"]:
             print(f"note: {text}")
         print(f"{run.path}  {run['signature']['short']}")
+
+
+def _print_task(task: str, runs: list[Run]) -> None:
+    """One row a run; where that would be too wide, one column a run."""
+    metrics = list(runs[0]["scores"])
+    head = ["model", "split", "n", *metrics, "rtfx", "rtfx total", "padding", "CPU"]
+    head += ["peak memory", "not ok"]
+    rows = [_row(run, metrics) for run in runs]
+    if len(metrics) <= MOST_METRICS:
+        print_table(head, rows, task)
+        return
+    lines = [list(line) for line in zip(head, *rows, strict=True)]
+    measured = [line for line in lines[1:] if set(line[1:]) != {"–"} or line[0] in metrics]
+    print_table(lines[0], measured, task)
 
 
 def _row(run: Run, metrics: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..bench.errors import unknown
 from ..bench.spec import rebuild
 from ..bench.store import Run, load_run
 from .output import interval, note, number, print_json, print_table, size
@@ -24,6 +25,8 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Print a run."""
     run = load_run(args.run)
+    if args.by is not None and args.by not in run["by"]:
+        raise unknown(f"breakdown of {run.path}", args.by, run["by"])
     task = rebuild(run.document)
     worst = worst_samples(run, task, args.worst)
     if args.json:
@@ -89,10 +92,6 @@ def _print_by(run: Run, name: str | None) -> None:
         if run["by"]:
             print("breakdowns: " + ", ".join(f"--by {n}" for n in run["by"]))
         return
-    if name not in run["by"]:
-        from ..bench.errors import unknown
-
-        raise unknown(f"breakdown of {run.path}", name, run["by"])
     groups = run["by"][name]
     metrics = list(run["scores"])
     rows = [

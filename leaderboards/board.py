@@ -5,7 +5,7 @@
     [[column]]
     label = "LS clean"
     task = "open_asr"
-    split = "librispeech.clean"          # metric = "...", by = "speaker/1688" may be given too
+    split = "librispeech.clean"          # metric = "..." may be given too
     [[mean]]
     label = "mean"                       # unweighted over columns; `pooled = true` pools samples
     of = ["LS clean", "LS other"]
@@ -34,6 +34,8 @@ from ..bench.statistics import macro, pooled
 from ..bench.store import RUN, Run, is_complete, load_run, read_document
 
 HERE = Path(__file__).parent
+RATES = ("rtfx", "rtfx_total")
+"""What `profile` may list: amounts of input over seconds, which add up over runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,10 @@ class Board:
     def suite(self) -> Iterator[tuple[str, str, str]]:
         """(model, task, split) for every cell that the board's own models fill."""
         for entry in self.models:
-            for column in self.columns:
-                if column.task in entry.get("tasks", [column.task]):
-                    yield entry["model"], column.task, column.split
+            cells = dict.fromkeys((column.task, column.split) for column in self.columns)
+            for task, split in cells:
+                if task in entry.get("tasks", [task]):
+                    yield entry["model"], task, split
 
 
 def board_names() -> list[str]:
@@ -92,13 +95,32 @@ def load_board(name: str) -> Board:
                 raise unknown("leaderboard", name, board_names())
             path = Path(load("leaderboard", name))
     try:
-        return _read(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+        board = _read(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not TOML ({error})") from error
     except (KeyError, TypeError) as error:
         raise UsageError(f"{path}: a column or mean lacks or mistakes {error}") from error
+    try:
+        _check(board)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return board
+
+
+def _check(board: Board) -> None:
+    """Raise UsageError where a board names what it has not: it would be a gap for ever."""
+    labels = [column.label for column in board.columns]
+    for column in board.columns:
+        if not column.metric:
+            raise UsageError(f'the column "{column.label}" has no metric, nor has the board')
+    named = [("column", label, labels) for mean in board.means for label in mean.of]
+    named += [("rate", name, list(RATES)) for name in board.profile]
+    named += [("column or mean", board.sort, labels + [m.label for m in board.means])]
+    for what, name, known in named:
+        if name not in known:
+            raise unknown(what, name, known)
 
 
 def _read(name: str, text: Mapping[str, Any]) -> Board:
@@ -114,7 +136,7 @@ def _read(name: str, text: Mapping[str, Any]) -> Board:
             Mean(m["label"], tuple(m["of"]), m.get("pooled", False)) for m in text.get("mean", ())
         ),
         profile=tuple(text.get("profile", ())),
-        sort=text.get("sort", columns[0].label),
+        sort=text.get("sort", columns[0].label if columns else ""),
         oracles=tuple(text.get("oracles", ())),
         about=text.get("about", ""),
         models=tuple(

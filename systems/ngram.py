@@ -58,7 +58,7 @@ def fit(lines: Sequence[str], path: Path, order: int = 4) -> None:
     For a context h that was seen c(h) times before t(h) different words, p(w | h) is
     (c(h w) + t(h) p(w | h without its first word)) / (c(h) + t(h)); below one word stands the
     uniform distribution over the words seen and `<unk>`. Unlike the ARPA files of the libraries
-    that could be had, its probabilities sum to one (and equal nltk.lm's). Raises UsageError where
+    that could be had, its probabilities sum to one. Raises UsageError where
     there is no text. Source: Chen and Goodman 1998, section 2.4.
     """
     sentences = [("<s>", *line.split(), "</s>") for line in lines if line.strip()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import jiwer
 import pytest
 from podium.cli import main
+from podium.cli.output import print_table
 
 Shell = pytest.CaptureFixture[str]
 
@@ -41,6 +42,11 @@ def test_nothing_heavy_is_imported_to_look_around(argv: list[str]) -> None:
         (["run", "open_asr", "--model", "moonshin"], 'did you mean "moonshine"?'),
         (["run", "open_asr", "--model", "x", "--limit", "0"], "leaves nothing to run"),
         (["run", "open_asr", "--model", "x", "--data", "nowhere"], "nowhere: no such folder"),
+        (["run", "open_asr", "--model", "moonshine", "--batch", "0s"], "not a batch limit"),
+        (["run", "open_asr", "--model", "moonshine", "--device", "tpu"], '--device "tpu"'),
+        (["run", "open_asr", "--model", "moonshine", "--data", "."], "no --split"),
+        (["run", "open_asr", "--model", "moonshine", "--limit", "x"], "podium: run: argument"),
+        (["run", "open_asr", "--model", "moonshine(vad=3)"], "vad is 3; it takes bool"),
         (["list", "task"], 'did you mean "tasks"?'),
         (["show", "nowhere"], "nowhere: not a run folder"),
         (["score", "wre"], 'did you mean "wer"?'),
@@ -56,6 +62,31 @@ def test_a_mistake_is_one_line_and_status_two(argv: list[str], message: str, cap
     lines = [x for x in captured.err.splitlines() if not x.startswith("loading")]
     assert len(lines) == 1
     assert message in lines[0]
+
+
+@pytest.mark.parametrize(
+    "mistake", [["--model", "pocketspinx"], ["--split", "mini", "--split", "minni"]]
+)
+def test_the_last_cell_is_looked_at_before_the_first_is_run(
+    mistake: list[str], tmp_path: Path, capsys: Shell
+) -> None:
+    argv = ["run", "open_asr", "--model", "moonshine", *mistake, "--out", str(tmp_path / "run")]
+    assert main(argv) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_too_wide_for_the_terminal_is_turned(
+    monkeypatch: pytest.MonkeyPatch, capsys: Shell
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    columns, row = ["model", *"abcdefgh"], ["moonshine", *["17.31 % [14.80, 19.92]"] * 8]
+    for width, lines in ((300, 1), (80, 8)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_table(columns, [row])
+        shown = capsys.readouterr().out
+        assert sum("17.31 % [14.80, 19.92]" in line for line in shown.splitlines()) == lines
 
 
 def test_a_traceback_never_reaches_the_user_from_the_shell() -> None:
@@ -84,7 +115,8 @@ def test_score_wer_on_text_files_is_jiwers(tmp_path: Path, capsys: Shell) -> Non
     assert wer["low"] <= wer["value"] <= wer["high"]
     assert wer["sums"]["deletions"] == expected.deletions
     assert document["scores"]["cer"]["value"] == pytest.approx(jiwer.cer(REFERENCES, HYPOTHESES))
-    assert document["outcomes"] == {"ok": 3, "empty": 1}
+    others = {"error": 0, "timeout": 0, "out_of_memory": 0}
+    assert document["outcomes"] == {"ok": 3, "empty": 1, **others}
 
 
 def test_score_wer_pairs_json_lines_by_id(tmp_path: Path, capsys: Shell) -> None:
@@ -116,6 +148,22 @@ def test_files_that_do_not_pair_are_refused(
     hyp = write(tmp_path / "h.jsonl", change(rows))
     assert main(["score", "wer", "--ref", str(ref), "--hyp", str(hyp)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_words(
+    tmp_path: Path, capsys: Shell
+) -> None:
+    ref, windows = write(tmp_path / "r.txt", REFERENCES), tmp_path / "w.txt"
+    windows.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*REFERENCES, ""]).encode())
+    argv = ["score", "wer", "--ref", ref, "--hyp", windows, "--normalizer", "none", "--json"]
+    assert main(list(map(str, argv))) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["wer"]["value"] == 0
+
+
+def test_files_without_an_utterance_are_refused(tmp_path: Path, capsys: Shell) -> None:
+    empty = write(tmp_path / "empty.txt", [])
+    assert main(["score", "wer", "--ref", str(empty), "--hyp", str(empty)]) == 2
+    assert "no utterances" in capsys.readouterr().err
 
 
 def test_text_files_of_different_length_are_never_cut(tmp_path: Path, capsys: Shell) -> None:

@@ -446,6 +446,14 @@ def test_an_unknown_split_offers_near_names(tmp_path: Path, splits: Splits) -> N
         splits.open("owm")
     with pytest.raises(UsageError, match="no split"):
         splits.open("other", tmp_path / "no-such-folder")
+    (tmp_path / "data" / "bare").mkdir()
+    with pytest.raises(UsageError, match=r"bare: no manifest\.jsonl.* or wav\.scp in it"):
+        splits.open("bare", tmp_path / "data")
+
+
+def test_an_id_of_null_is_none(tmp_path: Path) -> None:
+    jsonl(tmp_path / "manifest.jsonl", {"id": None, "text": "a"}, {"id": None, "text": "b"})
+    assert [row["id"] for row in local_rows(tmp_path)] == ["1", "2"]
 
 
 @pytest.mark.parametrize(

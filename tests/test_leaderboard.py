@@ -130,6 +130,17 @@ def test_boards_that_cannot_be_filled_or_read_say_so(board: Path, tmp_path: Path
     with pytest.raises(UsageError, match="lacks or mistakes 'task'"):
         load_board(str(tmp_path / "lacking.toml"))
 
+    column = 'title = "x"\nmetric = "wer"\n{}[[column]]\nlabel = "A"\ntask = "t"\nsplit = "s"\n'
+    for text, said in [
+        (column.format("") + '[[mean]]\nlabel = "m"\nof = ["A", "B"]\n', 'no column "B"'),
+        (column.format('sort = "B"\n'), 'no column or mean "B"'),
+        (column.format('profile = ["rtf"]\n'), 'no rate "rtf"; did you mean "rtfx"'),
+        (column.format("").replace("metric", "about"), '"A" has no metric'),
+    ]:
+        (tmp_path / "wrong.toml").write_text(text)
+        with pytest.raises(UsageError, match=said):
+            load_board(str(tmp_path / "wrong.toml"))
+
 
 def test_our_boards_load() -> None:
     for name in ("quick", "open_asr"):

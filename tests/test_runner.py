@@ -21,6 +21,7 @@ from podium.bench.batching import BatchLimit, parse_batch
 from podium.bench.errors import UsageError
 from podium.bench.evaluate import evaluate
 from podium.bench.runner import Settings, run
+from podium.bench.signature import SCORES_COMPARE_ON, differences
 from podium.bench.store import Run, load_run
 from toys import Noisy, Repeat, rows
 
@@ -80,6 +81,31 @@ def test_what_never_fits_is_recorded_so(tmp_path: Path) -> None:
     done = go(rows(3), tmp_path / "run", Noisy(most=0))
     assert done["outcomes"]["out_of_memory"] == 3
     assert done["scores"]["wer"]["value"] == 1.0
+
+
+def test_what_a_model_takes_one_at_a_time_is_not_padded(tmp_path: Path) -> None:
+    class Single(Noisy):
+        batched = False
+
+    assert go(rows(20), tmp_path / "single", Single())["profile"]["padding"]["input"] == 0
+    assert go(rows(20), tmp_path / "padded")["profile"]["padding"]["input"] > 0
+
+
+def test_a_seed_that_chose_no_data_bars_no_comparison(tmp_path: Path) -> None:
+    a, b = (
+        go(rows(20), tmp_path / str(seed), how=Settings(batch=BatchLimit(samples=8), seed=seed))
+        for seed in (0, 1)
+    )
+    assert differences_that_bar(a, b) == []
+    a, b = (
+        go(rows(20), tmp_path / f"{seed}-of-5", how=Settings(limit=5, seed=seed)) for seed in (0, 1)
+    )
+    assert "data.content" in differences_that_bar(a, b)
+
+
+def differences_that_bar(a: Run, b: Run) -> list[str]:
+    pair = (r["signature"]["long"] for r in (a, b))
+    return [d for d in differences(*pair) if d.split(".")[0] in SCORES_COMPARE_ON]
 
 
 def test_repeats_are_timed_and_recorded_once(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,10 +87,23 @@ def test_adapters_are_built_from_adapters_and_the_device_reaches_them() -> None:
     [
         ("inner(sise=1)", 'no option of adapter inner "sise"; did you mean "size"?'),
         ("outer", 'adapter "outer" needs lm'),
+        ("outer(lm='inner(sise=1)')", 'did you mean "size"?'),
+        ("inner(size='x')", "adapter inner: size is 'x'; it takes int"),
+        ("inner(size=True)", "size is True; it takes int"),
+        ("inner(size=None)", "size is None; it takes int"),
         ("moonshin", 'no adapter "moonshin"; did you mean "moonshine"?'),
     ],
 )
-def test_typos_are_met_with_near_names(text: str, message: str) -> None:
+@pytest.mark.parametrize("use", [spec.build, spec.check])
+def test_typos_are_met_with_near_names(use: Any, text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        spec.build("adapter", text)
+        use("adapter", text)
     assert message in str(error.value)
+
+
+def test_a_rebuilt_task_keeps_the_options_that_are_not_named() -> None:
+    task = {"name": "open_asr", "options": {"normalizer": "basic", "rule": "plain", "hash": "1"}}
+    run = {"signature": {"long": {"task": task}}}
+    assert spec.rebuild(run).options() == {"normalizer": "basic", "rule": "plain"}
+    again = spec.rebuild(run, "open_asr(rule='merge-compounds')")
+    assert again.options() == {"normalizer": "basic", "rule": "merge-compounds"}
