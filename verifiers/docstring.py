@@ -14,6 +14,7 @@ _ARROW = re.compile(
     r"returns?|gives?|is|equals?|produces?|outputs?)\b)[\s:]*",
     re.I,
 )
+_SUM = re.compile(r"\s*[-+*/%](?![->])")
 _LONGEST = 2000  # characters of one example
 _WORDS = {"true": "True", "false": "False", "none": "None", "null": "None"}
 
@@ -123,7 +124,10 @@ def _literal(text: str) -> Any:
         # a literal ends in a bracket, a quote or a digit; "5." ends a sentence
         if line[end - 1] in ")]}\"'" or line[end - 1].isdigit():
             try:
-                return ast.literal_eval(line[:end])
+                value = ast.literal_eval(line[:end])
             except (SyntaxError, ValueError):
                 continue
+            if _SUM.match(line[end:]):  # "19 - 5 - 6 = 8": not its first number
+                break
+            return value
     raise ValueError(f"no literal in {line!r}")
