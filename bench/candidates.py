@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
@@ -52,6 +54,14 @@ class Scores(Response):
     def empty(self) -> bool:
         """Whether there was nothing to judge by: all scores are then 0."""
         return self.tests == 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Parse what models wrote without Python's remarks on it (invalid escapes and the like)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def shuffled(programs: Sequence[str]) -> list[int]:

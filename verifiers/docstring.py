@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..bench.candidates import quiet
+
 _ARROW = re.compile(
     r"\s*(?:#\s*)?(?:(?:==+>?|=>|-+>|➞|→|⇒|=|:)|"
     r"(?:,?\s*(?:it\s+)?(?:should|would|will|must)\s+(?:be|return|give|equal)|"
@@ -33,6 +35,7 @@ class Example:
         return f"assert {self.call} == {self.expected!r}"
 
 
+@quiet()
 def signature(prompt: str, entry_point: str) -> ast.FunctionDef | None:
     """The definition of the function that is asked for, where the prompt is a program."""
     try:
@@ -43,6 +46,7 @@ def signature(prompt: str, entry_point: str) -> ast.FunctionDef | None:
     return defs[-1] if defs else None
 
 
+@quiet()
 def examples(prompt: str, entry_point: str) -> list[Example]:
     """The examples of a prompt, in order, each once; those whose values are not literals are left.
 
