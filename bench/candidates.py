@@ -13,6 +13,9 @@ from .task import Request, Response, Size
 from .text import Prompt
 
 
+SYNTHETIC = "synthetic"  # the problem of a warm-up
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates(Request):
     """A problem as its solver sees it, and whole programs that should solve it.
@@ -32,7 +35,7 @@ class Candidates(Request):
         text = Prompt.synthetic(size).text
         prompt = f'def f(x: int) -> int:\n    """{text}"""\n'
         bodies = ("    return x\n", "    return x + 1\n")
-        return cls("synthetic", prompt, "f", tuple(prompt + body for body in bodies))
+        return cls(SYNTHETIC, prompt, "f", tuple(prompt + body for body in bodies))
 
 
 @dataclass(frozen=True, slots=True)
