@@ -12,7 +12,6 @@ from typing import Self
 from .task import Request, Response, Size
 from .text import Prompt
 
-
 SYNTHETIC = "synthetic"  # the problem of a warm-up
 
 
