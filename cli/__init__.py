@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "list tasks, splits, adapters, leaderboards, ...",
     "leaderboard": "make a table out of run folders",
     "build": "make a data set from material at hand",
+    "train": "train a reference system, small, to a file that its adapter loads",
     "doctor": "say what this machine can and cannot measure",
 }
 
