@@ -15,7 +15,7 @@ from .jail import Child, Jail, Limits
 
 _TICK_MS = 50
 _UNORDERED = ("set", "frozenset", "dict", "counter")
-_DIGITS = 9  # of a float: programs that add in another order still agree
+_DIGITS = 12  # of a float: programs that add in another order still agree
 
 
 def answers(
@@ -99,9 +99,8 @@ def _canonical(message: bytes) -> str | None:
 def _settled(value: Any) -> Any:
     """Sets and mappings in one order, floats rounded, whole floats as integers: as `==` has it."""
     if isinstance(value, float):
-        if value.is_integer() and abs(value) < 2**53:
-            return int(value)
-        return float(f"{value:.{_DIGITS}g}")
+        value = float(f"{value:.{_DIGITS}g}")
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
     if isinstance(value, list):
         return [_settled(v) for v in value]
     if isinstance(value, dict):

@@ -94,6 +94,7 @@ def _curve(records: list[Any], counts: list[int], path: Path) -> list[dict[str, 
 def _draw(curves: dict[str, list[dict[str, Any]]], path: Path) -> None:
     """A panel a score, a line a run, with its interval as a band."""
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError("plotting needs matplotlib: pip install 'podium[plot]'") from error
@@ -114,6 +115,7 @@ def _draw(curves: dict[str, list[dict[str, Any]]], path: Path) -> None:
         panels[-1].legend(fontsize=6)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        figure.savefig(path)
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "podium"}):
+            figure.savefig(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot write the plot ({error})") from error
