@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
 
 from .task import Request, Response, Size
 from .text import Prompt
+
+SYNTHETIC = "synthetic"  # the problem of a warm-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Candidates(Request):
         text = Prompt.synthetic(size).text
         prompt = f'def f(x: int) -> int:\n    """{text}"""\n'
         bodies = ("    return x\n", "    return x + 1\n")
-        return cls("synthetic", prompt, "f", tuple(prompt + body for body in bodies))
+        return cls(SYNTHETIC, prompt, "f", tuple(prompt + body for body in bodies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,14 @@ class Scores(Response):
     def empty(self) -> bool:
         """Whether there was nothing to judge by: all scores are then 0."""
         return self.tests == 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Parse what models wrote without Python's remarks on it (invalid escapes and the like)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def shuffled(programs: Sequence[str]) -> list[int]:

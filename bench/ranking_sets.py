@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .candidates import quiet
 from .errors import UsageError
 from .local import objects
 from .metrics.ranking import Truth
@@ -115,6 +116,7 @@ def ranked_problem(row: Mapping[str, Any], where: str, dataset: str = "") -> Ran
     return RankedProblem(name, str(row["task_id"]), prompt, entry, tuple(whole))
 
 
+@quiet()
 def _functions(source: str) -> list[str]:
     try:
         return [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]

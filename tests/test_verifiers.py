@@ -135,6 +135,7 @@ def test_a_problem_without_examples_is_empty() -> None:
         ("f(x) == 3", None, None),
         ("f(1) is odd", None, None),
         ("f(1", None, None),
+        ("f(1) -> 19 - 5 - 6 = 8", None, None),
     ],
 )
 def test_examples_are_read_out_of_prose(text: str, call: str | None, expected: Any) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
+from ..bench.candidates import quiet
+
 _TAGGED = re.compile(r"<assertion>(.*?)</assertion>", re.S)
 _START = re.compile(r"^[ \t]*assert\b\s*", re.M)
 _MOST_LINES = 12
 
 
+@quiet()
 def tagged(text: str) -> list[str]:
     """What stands in <assertion> tags after the last </think>, as it stands there.
 
@@ -21,6 +24,7 @@ def tagged(text: str) -> list[str]:
     return found or [a for a in (_first(piece) for piece in _pieces(text)) if a]
 
 
+@quiet()
 def continued(text: str, entry_point: str, most: int) -> list[str]:
     """The first `most` assertions about a function in the continuation of a text ending `assert`.
 

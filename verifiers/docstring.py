@@ -8,12 +8,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..bench.candidates import quiet
+
 _ARROW = re.compile(
     r"\s*(?:#\s*)?(?:(?:==+>?|=>|-+>|➞|→|⇒|=|:)|"
     r"(?:,?\s*(?:it\s+)?(?:should|would|will|must)\s+(?:be|return|give|equal)|"
     r"returns?|gives?|is|equals?|produces?|outputs?)\b)[\s:]*",
     re.I,
 )
+_SUM = re.compile(r"\s*[-+*/%](?![->])")
 _LONGEST = 2000  # characters of one example
 _WORDS = {"true": "True", "false": "False", "none": "None", "null": "None"}
 
@@ -32,6 +35,7 @@ class Example:
         return f"assert {self.call} == {self.expected!r}"
 
 
+@quiet()
 def signature(prompt: str, entry_point: str) -> ast.FunctionDef | None:
     """The definition of the function that is asked for, where the prompt is a program."""
     try:
@@ -42,6 +46,7 @@ def signature(prompt: str, entry_point: str) -> ast.FunctionDef | None:
     return defs[-1] if defs else None
 
 
+@quiet()
 def examples(prompt: str, entry_point: str) -> list[Example]:
     """The examples of a prompt, in order, each once; those whose values are not literals are left.
 
@@ -123,7 +128,10 @@ def _literal(text: str) -> Any:
         # a literal ends in a bracket, a quote or a digit; "5." ends a sentence
         if line[end - 1] in ")]}\"'" or line[end - 1].isdigit():
             try:
-                return ast.literal_eval(line[:end])
+                value = ast.literal_eval(line[:end])
             except (SyntaxError, ValueError):
                 continue
+            if _SUM.match(line[end:]):  # "19 - 5 - 6 = 8": not its first number
+                break
+            return value
     raise ValueError(f"no literal in {line!r}")

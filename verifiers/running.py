@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from ..bench.adapter import Failure
-from ..bench.candidates import Candidates, Scores
+from ..bench.candidates import Candidates, Scores, quiet
 from ..bench.sandbox import Limits, Outcome, Problem, Solution, Verdict, judge
 from ..bench.sandbox.problems import Asserts
 from ..bench.task import Outcome as SampleOutcome
@@ -42,6 +42,7 @@ def _problem(name: str, request: Candidates, tests: Sequence[str]) -> Problem:
     return Problem(name, request.entry_point, Asserts(tuple(tests)), prompt, trusted=False)
 
 
+@quiet()
 def parses(text: str) -> bool:
     """Whether a prompt is a program: HumanEval's are, MBPP's are prose."""
     try:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
+from ...bench.candidates import quiet
+
 Change = Callable[[], None]
 """Applies one mistake to the tree it was found in."""
 
@@ -49,11 +51,13 @@ class Mutant:
     operators: str
 
 
+@quiet()
 def plain_dress(source: str) -> str:
     """The program as it looks once parsed and printed: without comments, in one layout."""
     return ast.unparse(ast.parse(source)) + "\n"
 
 
+@quiet()
 def mutants(source: str, entry_point: str, n: int, seed: int = 0) -> list[Mutant]:
     """Up to n different mutants of a program; always the same for the same program and seed.
 
