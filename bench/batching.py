@@ -225,18 +225,6 @@ class Batch:
     samples: tuple[Sample, ...]
     bucket: Bucket = UNKNOWN
 
-    @property
-    def padding(self) -> Padding:
-        """The padding account by the sizes that the samples say they have."""
-        return Padding.of(s.size for s in self.samples)
-
-    def halves(self) -> tuple[Batch, ...]:
-        """Two batches of half the samples each, or this one where it cannot be cut."""
-        if len(self.samples) < 2:
-            return (self,)
-        middle = (len(self.samples) + 1) // 2
-        return Batch(self.samples[:middle], self.bucket), Batch(self.samples[middle:], self.bucket)
-
 
 def estimate_buckets(
     sizes: Iterable[Size], num_buckets: int = NUM_BUCKETS, sub_buckets: int = SUB_BUCKETS

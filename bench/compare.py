@@ -8,7 +8,7 @@ import numpy as np
 
 from .plain import to_plain
 from .scores import Table
-from .signature import SCORES_COMPARE_ON, differences
+from .signature import differences, scored
 from .spec import rebuild
 from .statistics import paired
 from .store import Run
@@ -20,12 +20,7 @@ def compare(baseline: Run, other: Run) -> dict[str, Any]:
     `better` is True or False where the 95 % interval of the difference excludes zero, else None.
     """
     a, b = baseline["signature"]["long"], other["signature"]["long"]
-    different = [
-        d
-        for d in differences(a, b)
-        if not d.startswith("run.") and d not in ("task.spec", "podium")
-    ]
-    barred = [d for d in different if d.split(".")[0] in SCORES_COMPARE_ON]
+    barred = list(differences(scored(a), scored(b)))
     result: dict[str, Any] = {
         "run": str(other.path),
         "differs_in": list(differences(a, b)),

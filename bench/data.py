@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from .errors import UsageError, unknown
 from .hub import hub_rows, revision_of
-from .local import MANIFESTS, Row, languages, lines, local_rows, manifest_of
+from .local import MANIFESTS, languages, lines, local_rows, manifest_of
 from .task import Split
 
 _KEYS = {"from", "hub", "config", "split", "revision", "columns", "folder", "exclude"}
@@ -157,6 +157,3 @@ def _folders(data: Path | None) -> list[str]:
         return []
     inside = [p.name for p in data.iterdir() if p.is_dir() and manifest_of(p)]
     return inside + ([data.resolve().name] if manifest_of(data) else [])
-
-
-__all__ = ["Row", "Splits", "hub_rows", "local_rows", "revision_of"]

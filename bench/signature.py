@@ -10,9 +10,6 @@ from typing import Any
 from .plain import to_json, to_plain
 from .task import Sample, Split, Task
 
-SCORES_COMPARE_ON = ("task", "data", "metrics")
-"""Scores compare if these agree; the model, the batch plan and the machine may differ."""
-
 
 def describe(
     task: Task, split: Split, model: Mapping[str, Any], settings: Mapping[str, Any]
@@ -64,6 +61,18 @@ def short(signature: Mapping[str, Any], metric: str) -> str:
     fields |= {"model": signature["model"]["spec"], "task": f"v{task['version']}"}
     fields["podium"] = signature["podium"]
     return "|".join([metric, *(f"{k}:{v}" for k, v in fields.items())])
+
+
+def scored(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """What must agree for scores to compare; the model, the batch plan and the machine may differ.
+
+    So may the limit and the seed: the hash of the content says which samples they chose.
+    """
+    return {
+        "task": {k: v for k, v in signature["task"].items() if k != "spec"},
+        "data": {k: v for k, v in signature["data"].items() if k not in ("limit", "seed")},
+        "metrics": signature["metrics"],
+    }
 
 
 def first_difference(a: Any, b: Any, name: str = "") -> str | None:

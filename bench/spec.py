@@ -97,7 +97,13 @@ def build(kind: str, spec: str | Spec, **context: Any) -> Any:
         if isinstance(value, str) and _is_capability(hints.get(name)):
             options[name] = build("adapter", value, **context)
     given = {n: v for n, v in context.items() if n in parameters and n not in options}
-    plugin: Any = factory(**options, **given)
+    try:
+        plugin: Any = factory(**options, **given)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f'{kind} "{spec.name}" needs {error.name}, which is not installed; '
+            "podium doctor says what to install"
+        ) from error
     plugin.spec = str(spec)
     return plugin
 

@@ -51,6 +51,15 @@ def size(count: float | None) -> str:
     return "–" if count is None else f"{count / 2**20:.0f} MiB"
 
 
+def print_scores(scores: Mapping[str, Mapping[str, Any]]) -> None:
+    """Scores as `run.json` has them: value, interval, and the sums that they are made of."""
+    rows = [
+        [name, interval(s), "  ".join(f"{k} {v:g}" for k, v in s["sums"].items())]
+        for name, s in scores.items()
+    ]
+    print_table(["score", "value [95 % interval]", "sums"], rows)
+
+
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", left: int = 1
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..bench.errors import unknown
 from ..bench.spec import rebuild
 from ..bench.store import Run, load_run
-from .output import interval, note, number, print_json, print_table, size
+from .output import interval, note, number, print_json, print_scores, print_table, size
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -78,11 +78,7 @@ def _print_head(run: Run) -> None:
     print(f"{run['task']} {run['split']}  {run['model']}  {run['finished']}")
     print(run["signature"]["short"])
     print("  ".join(f"{k} {n}" for k, n in run["outcomes"].items()))
-    rows = [
-        [name, interval(s), "  ".join(f"{k} {v:g}" for k, v in s["sums"].items())]
-        for name, s in run["scores"].items()
-    ]
-    print_table(["score", "value [95 % interval]", "sums"], rows)
+    print_scores(run["scores"])
     for text in run["notes"]:
         print(f"note: {text}")
 

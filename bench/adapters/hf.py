@@ -14,6 +14,7 @@ from ..audio import Audio
 from ..errors import UsageError
 from ..task import Transcript
 from ..timing import stage
+from .device import torch_device, torch_dtype
 from .optional import package_version, require
 from .weights import weights_hash
 
@@ -110,11 +111,11 @@ class Transformers(Adapter):
         needs = partial(require, adapter="hf", package="transformers", install="podium[hub]")
         self._torch = require("torch", adapter="hf", package="torch", install="podium[hub]")
         library = needs("transformers")
-        device = _device(self._torch, device)
+        device = torch_device(device)
         if dtype == "auto" and device == "cpu":
             dtype = "float32"
-        if dtype != "auto" and not isinstance(getattr(self._torch, dtype, None), self._torch.dtype):
-            raise UsageError(f"hf: no dtype {dtype!r}; give auto, float32, float16 or bfloat16")
+        if dtype != "auto":
+            torch_dtype(dtype)
         self._name = model
         self._revision = None if Path(model).is_dir() else _commit(model, revision)
         source = {"revision": self._revision, "trust_remote_code": trust_remote_code}
@@ -292,14 +293,6 @@ class Transformers(Adapter):
         del self._model
         if self._torch.cuda.is_available():
             self._torch.cuda.empty_cache()
-
-
-def _device(torch: Any, name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"hf: no device {name} here; use cpu or auto")
-    return name
 
 
 def _commit(model: str, revision: str | None) -> str:

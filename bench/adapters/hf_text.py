@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..task import Hypothesis
 from ..text import Continuation, Generation, Prompt, Scored, Sentence, Translation
 from ..timing import stage
+from .device import torch_device, torch_dtype
 
 NAMES = {
     "ar": "Arabic", "cs": "Czech", "de": "German", "en": "English", "es": "Spanish",
@@ -31,16 +32,16 @@ FLORES = {
 def load(kind: str, model: str, revision: str | None, dtype: str, device: str) -> tuple[Any, Any]:
     """A model and its tokenizer. Raises UsageError, in one line, where they cannot be loaded."""
     try:
-        import torch
         import transformers
+
+        place = torch_device(device)
     except ModuleNotFoundError as error:
         raise UsageError("models on the hub need pip install 'podium[hub]'") from error
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     at = {} if revision is None else {"revision": revision}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(model, **at)
         factory = getattr(transformers, kind)
-        loaded = factory.from_pretrained(model, dtype=getattr(torch, dtype), **at)
+        loaded = factory.from_pretrained(model, dtype=torch_dtype(dtype), **at)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise UsageError(f"{model}: cannot be loaded: {first}") from error

@@ -12,6 +12,7 @@ from ..adapter import Adapter, Failure
 from ..audio import Audio
 from ..errors import UsageError
 from ..task import Transcript
+from .device import torch_device
 from .optional import package_version, require
 from .weights import weights_hash
 
@@ -33,10 +34,7 @@ class Nemo(Adapter):
             package="nemo_toolkit",
             install="nemo_toolkit[asr]",
         )
-        import torch
-
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = torch_device(device)
         self._file = Path(model) if model.endswith(".nemo") else None
         if self._file is not None and not self._file.is_file():
             raise UsageError(f"nemo: no file {model}; give a .nemo file or a hub id")

@@ -27,25 +27,25 @@ class _ErrorRate(Metric):
 
     def _symbols(self, text: str) -> Sequence[str]:
         """The normalised text's symbols."""
-        raise NotImplementedError
+        return text
 
     def row(self, target: str, answer: str) -> Row:
         """Substitutions, deletions, insertions, reference length, of one pair of raw texts."""
-        return tuple(self.rows([target], [answer])[0].tolist())
+        return self._row(self.normalizer(target), self.normalizer(answer))
 
     def rows(self, targets: Sequence[str], answers: Sequence[str]) -> Array:
         """Rows of n pairs of raw texts, shape (n, 4). Raises ValueError if the counts differ."""
         if len(targets) != len(answers):
             raise ValueError(f"{len(targets)} references for {len(answers)} hypotheses")
-        rows = np.zeros((len(targets), 4))
         references, hypotheses = map(self.normalizer.batch, (targets, answers))
-        for k, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-            symbols = self._symbols(reference)
-            if reference == hypothesis:
-                rows[k, 3] = len(symbols)
-            else:
-                rows[k] = *self._edits(symbols, self._symbols(hypothesis)), len(symbols)
-        return rows
+        rows = list(map(self._row, references, hypotheses))
+        return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+    def _row(self, reference: str, hypothesis: str) -> Row:
+        symbols = self._symbols(reference)
+        if reference == hypothesis:
+            return 0, 0, 0, len(symbols)
+        return *self._edits(symbols, self._symbols(hypothesis)), len(symbols)
 
     def _edits(self, reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int]:
         return _count(reference, hypothesis)

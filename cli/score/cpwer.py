@@ -9,7 +9,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..output import interval, print_json, print_table
+from ..output import print_json, print_scores
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -31,10 +31,6 @@ def main(args: Namespace) -> int:
     if args.json:
         print_json(document)
         return 0
-    rows = [
-        [name, interval(s), "  ".join(f"{k} {v:g}" for k, v in s["sums"].items())]
-        for name, s in document["scores"].items()
-    ]
-    print_table(["score", "value [95 % interval]", "sums"], rows)
+    print_scores(document["scores"])
     print(document["signature"])
     return 0
