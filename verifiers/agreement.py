@@ -13,8 +13,8 @@ from ..bench.sandbox.answers import answers
 from ..bench.sandbox.jail import Jail, JailError
 from ..bench.task import Outcome
 from .fuzz import inputs
-from .recorded import PER_SAMPLE, TestFile
-from .running import SECONDS, Passes, run_tests, written
+from .recorded import RecordedTests
+from .running import Passes, written
 
 
 class Agreement(Adapter):
@@ -68,30 +68,16 @@ def agreement(columns: Sequence[Sequence[str | None]], k: int) -> tuple[float, .
     return tuple(t / len(columns) if columns else 0.0 for t in totals)
 
 
-class DualAgreement(Adapter):
+class DualAgreement(RecordedTests):
     """CodeT's dual execution agreement with tests from a file: first n, or all.
 
     Candidates that pass the same tests are one group, and a group's score is its size times the
     number of tests it passes: (Chen et al. 2022, section 2.2). A reward: its scale means nothing.
     """
 
-    def __init__(
-        self,
-        file: str,
-        n: int | None = None,
-        per_sample: int = PER_SAMPLE,
-        seconds: float = SECONDS,
-    ) -> None:
-        self._file = TestFile(file, per_sample)
-        self._n, self._seconds = n, seconds
-
-    def verify(self, batch: Sequence[Candidates]) -> Sequence[Scores | Failure]:
-        """Scores; all 0 for a problem without tests."""
-        tests = [self._file.tests(request.task_id, self._n) for request in batch]
-        return [_dual(passes) for passes in run_tests(batch, tests, self._seconds)]
-
-    def identity(self) -> Mapping[str, Any]:
-        return {"tests": self._file.digest}
+    @staticmethod
+    def _score(passes: Passes | Failure) -> Scores | Failure:
+        return _dual(passes)
 
 
 def _dual(passes: Passes | Failure) -> Scores | Failure:

@@ -59,6 +59,8 @@ def _written(row: Mapping[str, Any], per_sample: int) -> list[str] | None:
 class RecordedTests(Adapter):
     """The share of recorded generated tests that a candidate passes: first n, or all."""
 
+    _score = staticmethod(fraction_passed)
+
     def __init__(
         self,
         file: str,
@@ -72,7 +74,7 @@ class RecordedTests(Adapter):
     def verify(self, batch: Sequence[Candidates]) -> Sequence[Scores | Failure]:
         """Scores in [0, 1]; all 0 for a problem without tests."""
         tests = [self._file.tests(request.task_id, self._n) for request in batch]
-        return [fraction_passed(p) for p in run_tests(batch, tests, self._seconds)]
+        return [self._score(passes) for passes in run_tests(batch, tests, self._seconds)]
 
     def identity(self) -> Mapping[str, Any]:
         return {"tests": self._file.digest}
